@@ -1,0 +1,1 @@
+"""Where bytes live: artifacts by digest, dataset tables."""

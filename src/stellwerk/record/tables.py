@@ -1,0 +1,219 @@
+"""The tables of the record.
+
+Every row of a journaled table has a text primary key `id` that names no person: random, or a digest. Times are ISO 8601 in
+UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
+`person` is the one table that can be erased; `lease` and `progress` are of the moment. These three are not journaled.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(64), primary_key=True)
+
+
+def _to(table: str, name: str | None = None, *, optional: bool = False) -> Column[str]:
+    return Column(name or table, String(64), ForeignKey(f"{table}.id"), nullable=optional, index=True)
+
+
+def _time(name: str, *, optional: bool = False) -> Column[str]:
+    return Column(name, String(32), nullable=optional)
+
+
+asset = Table(
+    "asset",
+    metadata,
+    _id(),
+    Column("kind", String(32), nullable=False),
+    Column("name", String(200), nullable=False),
+    _time("created"),
+    UniqueConstraint("kind", "name"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    Column("operation", String(100), nullable=False, index=True),
+    Column("parameters", JSON, nullable=False),
+    Column("snapshots", JSON, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("person", String(64), nullable=False),
+    _time("created"),
+    _time("started", optional=True),
+    _time("finished", optional=True),
+    Column("error", Text),
+    Column("result", JSON),
+)
+
+step = Table(
+    "step",
+    metadata,
+    _id(),
+    _to("run"),
+    Column("key", String(64), nullable=False, index=True),
+    Column("name", String(100), nullable=False),
+    Column("reused", String(64)),
+    Column("outcome", JSON, nullable=False),
+    Column("seconds", Float, nullable=False),
+    _time("finished"),
+)
+
+version = Table(
+    "version",
+    metadata,
+    _id(),
+    _to("asset"),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("identity", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("tainted", String(64)),
+    _to("run"),
+    _time("created"),
+    UniqueConstraint("asset", "number"),
+    UniqueConstraint("asset", "digest", name="uq_version_digest"),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    _id(),
+    _to("asset"),
+    Column("name", String(100), nullable=False),
+    _to("version"),
+    _to("run"),
+    _time("moved"),
+    UniqueConstraint("asset", "name"),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    _id(),
+    _to("run"),
+    _to("step", optional=True),
+    _to("version"),
+    Column("direction", String(8), nullable=False),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    _id(),
+    _to("run"),
+    _to("step", optional=True),
+    Column("metric", String(100), nullable=False, index=True),
+    Column("metric_version", Integer, nullable=False),
+    Column("value", Float),
+    Column("low", Float),
+    Column("high", Float),
+    Column("n", Integer),
+    Column("unit", String(32), nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("details", JSON, nullable=False),
+    _time("created"),
+)
+
+measured = Table(
+    "measured",
+    metadata,
+    _id(),
+    _to("measurement"),
+    _to("version"),
+    Column("role", String(10), nullable=False),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _id(),
+    _to("run"),
+    _to("step", optional=True),
+    _to("version", optional=True),
+    Column("rule", String(100), nullable=False, index=True),
+    Column("severity", String(10), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("owner", String(64)),
+    _time("created"),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    _id(),
+    _to("run"),
+    _to("version"),
+    Column("rows", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("created"),
+)
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _id(),
+    _to("erasure"),
+    Column("token", String(64), nullable=False, index=True),
+)
+
+person = Table("person", metadata, _id(), Column("name", Text, nullable=False), _time("created"))
+
+lease = Table(
+    "lease",
+    metadata,
+    _id(),
+    Column("token", Integer, nullable=False),
+    Column("holder", String(200), nullable=False),
+    Column("expires", Float, nullable=False),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("run", String(64), primary_key=True),
+    Column("step", String(100), primary_key=True),
+    Column("done", Float, nullable=False),
+    Column("total", Float),
+    Column("unit", String(32), nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    _time("at"),
+    Column("subject", String(32), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+Index("ix_journal_subject", journal.c.subject, journal.c.key)
+
+journal_head = Table(
+    "journal_head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+JOURNALED = (asset, run, step, version, alias, edge, measurement, measured, finding, erasure, tombstone)

@@ -1,0 +1,109 @@
+"""Carrying evidence from one record to another as a file.
+
+An export is gzipped JSON Lines: a header with the anchor of the record that it came from, then every journaled row, then a
+digest of it all. Names of persons stay behind. Rows that a record already has are left as they are; versions are matched by
+content and numbered anew where a number is taken.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from stellwerk.errors import UserError
+from stellwerk.record import journal, tables
+from stellwerk.record.record import Record, Transaction, now
+
+FORMAT = "stellwerk-record/1"
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What an export or import moved: rows in all, rows that were new here, and the anchor of the record it came from."""
+
+    rows: int
+    new: int
+    anchor: journal.Anchor
+
+
+def export(record: Record, path: Path) -> Transfer:
+    """Write all journaled rows to a file, whole or not at all."""
+    digest, rows = hashlib.sha256(), 0
+    partial = path.with_name(f".{path.name}.partial")
+    with record.database.reading() as connection:
+        anchor = journal.head(connection)
+        header = {"format": FORMAT, "seq": anchor.seq, "hash": anchor.hash, "at": now()}
+        with partial.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
+            for line in _lines(connection, header):
+                digest.update(line)
+                packed.write(line)
+                rows += 1
+            packed.write(journal.canonical({"sha256": digest.hexdigest()}) + b"\n")
+    partial.replace(path)
+    return Transfer(rows - 1, 0, anchor)
+
+
+def import_(record: Record, path: Path, person: str) -> Transfer:
+    """Take in the rows of an exported file that this record does not have yet, all or none.
+
+    Raises:
+        UserError: the file is no export, is damaged, or was changed.
+    """
+    header, rows = _read(path)
+    anchor = journal.Anchor(header["seq"], header["hash"], path.name)
+    new = 0
+    with record.writing(person) as transaction:
+        for name, row in rows:
+            new += _take(transaction, name, row)
+    return Transfer(len(rows), new, anchor)
+
+
+def _lines(connection: Any, header: dict[str, Any]) -> Iterator[bytes]:
+    yield journal.canonical(header) + b"\n"
+    for table in tables.JOURNALED:
+        for row in connection.execute(select(table).order_by(table.c.id)).mappings():
+            yield journal.canonical({"table": table.name, "row": dict(row)}) + b"\n"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    broken = UserError(f"{path}: this is not a whole export of a record; export it again with: stellwerk record export")
+    try:
+        content = gzip.decompress(path.read_bytes())
+        lines = io.BytesIO(content).readlines()
+        header, last = json.loads(lines[0]), json.loads(lines[-1])
+        entries = [json.loads(line) for line in lines[1:-1]]
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except (OSError, EOFError, ValueError, IndexError):
+        raise broken from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT or not isinstance(last, dict):
+        raise broken
+    if last.get("sha256") != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+        raise UserError(f"{path}: its content does not match its own digest: it was changed after the export")
+    return header, [(entry["table"], entry["row"]) for entry in entries]
+
+
+def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
+    table = tables.metadata.tables[name]
+    connection = transaction.connection
+    if connection.execute(select(table.c.id).where(table.c.id == row["id"])).first():
+        return 0
+    if name == "version":
+        taken = select(func.max(table.c.number)).where(table.c.asset == row["asset"])
+        highest = connection.execute(taken).scalar() or 0
+        same = select(table.c.id).where(table.c.asset == row["asset"], table.c.number == row["number"])
+        row = {**row, "number": highest + 1 if connection.execute(same).first() else row["number"]}
+    if name == "alias":
+        same = select(table.c.id).where(table.c.asset == row["asset"], table.c.name == row["name"])
+        if connection.execute(same).first():
+            return 0
+    transaction.insert(table, **row)
+    return 1

@@ -1,0 +1,505 @@
+"""A run: one execution of an operation, in steps that the record remembers.
+
+A step whose code, parameters and inputs the record has already seen is not done again; that one rule gives resume after a
+crash, incremental rebuilds and checkpoints by shard. A step's outcome, its versions, measurements and findings are committed
+in one transaction, under a lease that fences off a process that was replaced.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from stellwerk.errors import StellwerkError, UserError
+from stellwerk.operation import Operation, Ref, Sensitive, Spec, find
+from stellwerk.record import leases, tables
+from stellwerk.record.journal import canonical
+from stellwerk.record.record import Transaction, Version, now, version_id
+from stellwerk.specfile import SpecFile, parse, read_text
+from stellwerk.workspace import Workspace
+
+ENDED = ("done", "failed", "cancelled")
+ABOVE = ("doors", "demo", "release", "gateway", "jobs")
+
+
+class Interrupted(StellwerkError):
+    """The run was stopped from outside; what it has finished is kept, and it can be resumed."""
+
+    exit_code = 130
+
+
+# Is told how far a step is: its name, units done, units in all where that is known, and the unit.
+Listener = Callable[[str, float, float | None, str], None]
+
+
+@dataclass
+class Pending:
+    """What the step at work has noted and not yet committed."""
+
+    id: str
+    inputs: list[Version] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    versions: list[Callable[[Transaction], None]] = field(default_factory=list)
+    writes: list[Callable[[Transaction], None]] = field(default_factory=list)
+
+
+class Run:
+    """What an operation gets in order to work: inputs, steps, outputs, measurements, progress."""
+
+    def __init__(self, workspace: Workspace, row: Mapping[str, Any], token: int, listener: Listener | None) -> None:
+        self.workspace = workspace
+        self.record = workspace.record
+        self.store = workspace.store
+        self.engine = workspace.engine
+        self.id: str = row["id"]
+        self.person: str = row["person"]
+        self.remembered = 0
+        self.done = 0
+        self.stopped: str | None = None
+        self._snapshots: dict[str, dict[str, str]] = row["snapshots"]
+        self._code: str = row["code"]
+        self._token = token
+        self._listener = listener
+        self._pending: Pending | None = None
+        self._told: dict[str, float] = {}
+
+    def spec(self, parameter: str) -> SpecFile:
+        """The spec file that a parameter named, as it was when the run was submitted."""
+        snapshot = self._snapshots[parameter]
+        return parse(self.store.get(snapshot["content"]).decode(), snapshot["name"])
+
+    def input(self, reference: str, kind: str | None = None) -> Version:
+        """Resolve a reference, once for the run: a resumed run gets the version that it began with."""
+        pinned = self._snapshots.get(f"ref:{kind}:{reference}")
+        return self.record.resolve(pinned["version"] if pinned else reference, kind)
+
+    def step(self, name: str, function: Callable[..., Any], *, inputs: Sequence[Version] = (), **parameters: Any) -> Any:
+        """Do a step, or take its outcome from the record.
+
+        Args:
+            name: what people see.
+            function: `(run, **parameters)`; returns JSON. Inside it `output`, `measure` and `finding` may be called.
+            inputs: the versions that it reads; its outputs descend from them.
+            parameters: JSON; whatever the outcome depends on and is not an input.
+        """
+        key = self._key(function, parameters, inputs)
+        known = self._recall([key], name)
+        if known:
+            return known[key]
+        if self._pending is not None:
+            raise RuntimeError("a step cannot hold another step")
+        self.check()
+        pending = self._pending = Pending(_random(), list(inputs))
+        started = time.monotonic()
+        try:
+            outcome = json.loads(canonical(function(self, **parameters)))
+        finally:
+            self._pending = None
+        self._commit(pending, key, name, outcome, time.monotonic() - started)
+        return outcome
+
+    def map(
+        self,
+        name: str,
+        kernel: Callable[..., Any],
+        items: Sequence[Mapping[str, Any]],
+        inputs: Sequence[Version] = (),
+        **parameters: Any,
+    ) -> list[str]:
+        """Apply a kernel to each item on the engine; every item is a remembered step of its own.
+
+        Returns:
+            References of the resulting shards, in the order of the items.
+        """
+        keys = [self._key(kernel, {**parameters, "item": item}, inputs) for item in items]
+        known = self._recall(keys, name)
+        shards: list[Any] = [known.get(key) for key in keys]
+        todo = [index for index, shard in enumerate(shards) if shard is None]
+        self.progress(name, len(items) - len(todo), len(items), "shards")
+        started = time.monotonic()
+        for position, shard in self.engine.map(kernel, [items[i] for i in todo], parameters) if todo else ():
+            index = todo[position]
+            shards[index] = shard
+            self._commit(Pending(_random(), list(inputs)), keys[index], name, shard, time.monotonic() - started)
+            self.progress(name, sum(s is not None for s in shards), len(items), "shards")
+        return shards
+
+    def output(
+        self,
+        kind: str,
+        name: str,
+        *,
+        identity: Mapping[str, Any],
+        content: Mapping[str, Any],
+        facts: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Note a version that the step at work has made; equal identity is the same version.
+
+        Returns:
+            The id of the version, which is in the record once the step is committed.
+        """
+        pending = self._at_work()
+
+        def write(transaction: Transaction) -> None:
+            transaction.put_version(kind, name, identity=identity, facts=facts or {}, content=content, run=self.id)
+
+        key = version_id(kind, name, identity)
+        pending.outputs.append(key)
+        pending.versions.append(write)
+        return key
+
+    def version(self, key: str) -> Version:
+        """A version that was committed, by its id."""
+        return self.record.versions(tables.version.c.id == key)[0]
+
+    def measure(
+        self,
+        metric: str,
+        value: float | None,
+        *,
+        n: int | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        unit: str = "",
+        metric_version: int = 1,
+        subjects: Sequence[Version] = (),
+        instruments: Sequence[Version] = (),
+        complete: bool = True,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note a measurement; without subjects it concerns the versions that the step outputs.
+
+        Args:
+            metric: its name, such as `near_duplicate_share`.
+            value: what was measured, None where it could not be.
+            n: the number of cases it rests on.
+            low: lower bound of the 95 % interval; None for a count of all there is.
+            high: upper bound of the 95 % interval.
+            unit: unit of the value, such as `share`, `rows`, `s`.
+            metric_version: grows when the metric's definition changes.
+            subjects: what was measured.
+            instruments: what it was measured with.
+            complete: False for a run on part of the cases; such a measurement never counts.
+            details: further facts, without personal data.
+        """
+        pending = self._at_work()
+
+        def write(transaction: Transaction) -> None:
+            row = transaction.insert(
+                tables.measurement, run=self.id, step=pending.id, metric=metric, metric_version=metric_version,
+                value=value, low=low, high=high, n=n, unit=unit, complete=complete, details=dict(details or {}),
+                created=transaction.at,
+            )  # fmt: skip
+            links = [("subject", key) for key in ([v.id for v in subjects] or pending.outputs)]
+            for role, version in links + [("instrument", v.id) for v in instruments]:
+                transaction.insert(tables.measured, measurement=row["id"], version=version, role=role)
+
+        pending.writes.append(write)
+
+    def finding(self, rule: str, severity: str, title: str, **details: Any) -> None:
+        """Note something wrong or risky; `details` say where, never a personal value."""
+        pending = self._at_work()
+
+        def write(transaction: Transaction) -> None:
+            version = pending.outputs[0] if pending.outputs else None
+            transaction.insert(
+                tables.finding, run=self.id, step=pending.id, version=version, rule=rule, severity=severity,
+                title=title, details=details, status="open", owner=None, created=transaction.at,
+            )  # fmt: skip
+
+        pending.writes.append(write)
+
+    def write(self, function: Callable[[Transaction], None]) -> None:
+        """Add a write of another kind to the transaction of the step at work."""
+        self._at_work().writes.append(function)
+
+    def progress(self, step: str, done: float, total: float | None = None, unit: str = "") -> None:
+        """Tell how far a step is, and stop here if the run was cancelled."""
+        self.check()
+        if self._listener:
+            self._listener(step, done, total, unit)
+        if done == total or time.monotonic() - self._told.get(step, 0) > 1:
+            self._told[step] = time.monotonic()
+            self.record.set_progress(self.id, step, done, total, unit, time.time())
+
+    def check(self) -> None:
+        """Stop here if the run was cancelled or taken over.
+
+        Raises:
+            Interrupted: it was cancelled.
+            LeaseLost: another process has it now.
+        """
+        if self.stopped == "lost":
+            raise leases.LeaseLost(f"run {self.id[:8]} was taken over by another process")
+        if self.stopped:
+            raise Interrupted(f"run {self.id[:8]} was cancelled; start it again with: stellwerk runs resume {self.id[:8]}")
+
+    def latest_outputs(self) -> list[Version]:
+        """The versions that this run has made or met again, so far."""
+        query = select(tables.edge.c.version).where(tables.edge.c.run == self.id, tables.edge.c.direction == "output")
+        return self.record.versions(tables.version.c.id.in_(query))
+
+    def _at_work(self) -> Pending:
+        if self._pending is None:
+            raise RuntimeError("outputs, measurements and findings are noted inside a step")
+        return self._pending
+
+    def _key(self, function: Callable[..., Any], parameters: Mapping[str, Any], inputs: Sequence[Version]) -> str:
+        name = f"{function.__module__}.{function.__qualname__}"
+        parts = [self._code, name, parameters, sorted(version.id for version in inputs)]
+        return hashlib.sha256(canonical(parts)).hexdigest()
+
+    def _recall(self, keys: Sequence[str], name: str) -> dict[str, Any]:
+        """The outcomes, by key, of steps that are in the record and whose artifacts are still in the store."""
+        known: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(keys), 500):
+            where = tables.step.c.key.in_(keys[start : start + 500])
+            for row in self.record.rows(tables.step, where, order=tables.step.c.finished):
+                known[row["key"]] = row
+        known = {key: row for key, row in known.items() if not any(self.store.missing(row["outcome"]))}
+        foreign = [row for row in known.values() if row["run"] != self.id]
+        if foreign:
+            self._reuse(foreign, name)
+        self.remembered += len(known)
+        return {key: row["outcome"] for key, row in known.items()}
+
+    def _reuse(self, steps: Sequence[Mapping[str, Any]], name: str) -> None:
+        """Note that this run takes steps of earlier runs, with their edges: equal content adds an edge, not a number."""
+        edges = self.record.rows(tables.edge, tables.edge.c.step.in_([step["id"] for step in steps]))
+        with self._committing() as transaction:
+            for step in steps:
+                row = transaction.insert(
+                    tables.step, run=self.id, key=step["key"], name=name, reused=step["reused"] or step["id"],
+                    outcome=step["outcome"], seconds=0.0, finished=transaction.at,
+                )  # fmt: skip
+                for edge in (edge for edge in edges if edge["step"] == step["id"]):
+                    self._link(transaction, row["id"], edge["direction"], edge["version"])
+                    if edge["direction"] == "output":
+                        transaction.make_latest(edge["version"], self.id)
+
+    def _link(self, transaction: Transaction, step: str, direction: str, version: str) -> None:
+        transaction.insert(tables.edge, run=self.id, step=step, version=version, direction=direction)
+
+    def _commit(self, pending: Pending, key: str, name: str, outcome: Any, seconds: float) -> None:
+        with self._committing() as transaction:
+            transaction.insert(
+                tables.step, id=pending.id, run=self.id, key=key, name=name, reused=None, outcome=outcome,
+                seconds=seconds, finished=transaction.at,
+            )  # fmt: skip
+            for write in (*pending.versions, *pending.writes):
+                write(transaction)
+            for version in pending.inputs:
+                self._link(transaction, pending.id, "input", version.id)
+            for key_made in pending.outputs:
+                self._link(transaction, pending.id, "output", key_made)
+        self.done += 1
+
+    @contextmanager
+    def _committing(self) -> Iterator[Transaction]:
+        with self.record.writing(self.person) as transaction:
+            leases.check(transaction.connection, self.id, self._token)
+            yield transaction
+
+
+def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> str:
+    """Note a run with all that it needs: checked parameters, spec files as they are now, references as versions.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        UserError: a value, spec file or reference is wrong; nothing was noted.
+    """
+    checked = operation.validate(values)
+    snapshots: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Any] = {}
+    for name, parameter in operation.parameters.items():
+        value, marker = checked[name], parameter.marker
+        if isinstance(marker, Spec) and value is not None:
+            path = workspace.spec_path(marker.folder, value)
+            text = read_text(path)
+            if marker.model is not None:
+                parse(text, f"{marker.folder}/{path.name}").check(marker.model)
+            content = workspace.store.put(text.encode())
+            snapshots[name] = {"name": f"{marker.folder}/{path.name}", "content": content}
+        elif isinstance(marker, Ref) and value is not None:
+            version = workspace.record.resolve(value, marker.kind)
+            snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
+        secret = isinstance(marker, Sensitive) and value is not None
+        kept[name] = {"keyed": workspace.keyed(str(value))} if secret else value
+    with workspace.record.writing(workspace.person) as transaction:
+        row = transaction.insert(
+            tables.run, operation=operation.path, parameters=_as_json(kept), snapshots=snapshots,
+            code=code_digest(operation.function.__module__), state="queued", person=transaction.person,
+            created=transaction.at,
+        )  # fmt: skip
+    return str(row["id"])
+
+
+def execute(
+    workspace: Workspace, run_id: str, values: Mapping[str, Any] | None = None, listener: Listener | None = None
+) -> Any:
+    """Execute a submitted or interrupted run in this process.
+
+    Args:
+        workspace: where it was submitted.
+        run_id: the run.
+        values: the parameters, where some are sensitive and so not in the record.
+        listener: is told of progress.
+
+    Returns:
+        The operation's result.
+
+    Raises:
+        StellwerkError: the run failed, was cancelled, or is being worked on by another process.
+    """
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    operation = find(row["operation"])
+    checked = operation.validate(row["parameters"] if values is None else values)
+    token = leases.claim(workspace.record.database, run_id)
+    if token is None:
+        raise UserError(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
+    code = code_digest(operation.function.__module__)
+    _set_state(workspace, row, "running", started=row["started"] or now(), code=code, finished=None, error=None)
+    workspace.store.sweep()
+    run = Run(workspace, {**row, "code": code}, token, listener)
+    try:
+        with _heartbeat(run, token):
+            result = operation.function(**checked, run=run)
+            run.check()
+        _set_state(workspace, row, "done", token, finished=now(), result=_as_json(result))
+    except (KeyboardInterrupt, Interrupted):
+        state = "cancelled" if run.stopped == "cancelled" else "interrupted"
+        _set_state(workspace, row, state, token, finished=now())
+        raise Interrupted(f"run {run_id[:8]} was {state}; go on with: stellwerk runs resume {run_id[:8]}") from None
+    except leases.LeaseLost:
+        raise
+    except BaseException as error:
+        _set_state(workspace, row, "failed", token, finished=now(), error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        workspace.record.clear_progress(run_id)
+        leases.release(workspace.record.database, run_id, token)
+    if run.done:
+        workspace.write_lock()
+    return result
+
+
+def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) -> Any:
+    """Go on with a run that was killed, interrupted, cancelled or failed; finished steps are not done again.
+
+    Raises:
+        UserError: it is done or being worked on, or its parameters were sensitive and are not in the record.
+    """
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    if row["state"] == "done":
+        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+    if any(isinstance(value, dict) and "keyed" in value for value in row["parameters"].values()):
+        raise UserError(
+            f"run {run_id[:8]} had a parameter that is not kept because it may name a person; give the whole command "
+            f"{row['operation'].replace('.', ' ')} again: the steps that it finished are not done again"
+        )
+    return execute(workspace, run_id, listener=listener)
+
+
+def cancel(workspace: Workspace, run_id: str) -> str:
+    """Ask a run to stop; returns its state now."""
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    if row["state"] in ENDED:
+        raise UserError(f"run {run_id[:8]} has ended ({row['state']}); there is nothing to cancel")
+    if leases.held(workspace.record.database, run_id):
+        _set_state(workspace, row, "cancelling")
+        return "cancelling"
+    _set_state(workspace, row, "cancelled", finished=now())
+    return "cancelled"
+
+
+def call(workspace: Workspace | None, operation: Operation, values: Mapping[str, Any]) -> Any:
+    """Call an operation: a query at once, a run through the record.
+
+    Raises:
+        UserError: it needs a workspace and there is none, or a value is wrong.
+    """
+    if workspace is None and operation.needs_workspace:
+        workspace = Workspace.find()
+    if operation.kind == "query":
+        return operation.function(**operation.validate(values), workspace=workspace)
+    assert workspace is not None
+    return execute(workspace, submit(workspace, operation, values), values, workspace.listener)
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """SHA-256 over the source of a job's package and of the layers below it: what a step's outcome may depend on."""
+    import stellwerk
+
+    root = Path(stellwerk.__file__).parent
+    package = module.rpartition(".")[0] or module
+    found = importlib.util.find_spec(package)
+    own = {Path(place) for place in (found.submodule_search_locations or ())} if found else set()
+    folders = {path for path in root.iterdir() if path.is_dir() and path.name not in ABOVE} | (own - {root})
+    digest = hashlib.sha256()
+    for path in sorted({*root.glob("*.py"), *(p for folder in folders for p in folder.rglob("*"))}):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path.relative_to(path.anchor).name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _heartbeat(run: Run, token: int) -> Iterator[None]:
+    """Keep the lease, and watch for a wish to cancel, on a thread of its own."""
+    over = threading.Event()
+
+    def beat() -> None:
+        renewed = time.monotonic()
+        while not over.wait(0.5):
+            state = run.record.rows(tables.run, tables.run.c.id == run.id)[0]["state"]
+            if state == "cancelling":
+                run.stopped = "cancelled"
+            if time.monotonic() - renewed > leases.SECONDS / 3:
+                renewed = time.monotonic()
+                if not leases.renew(run.record.database, run.id, token):
+                    run.stopped = "lost"
+            if run.stopped:
+                # The main thread may be deep in the engine; an interrupt reaches it there.
+                signal.raise_signal(signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _set_state(workspace: Workspace, row: Mapping[str, Any], state: str, token: int | None = None, **changes: Any) -> None:
+    with workspace.record.writing(workspace.person) as transaction:
+        if token is not None:
+            leases.check(transaction.connection, row["id"], token)
+        transaction.update(tables.run, row["id"], state=state, **changes)
+
+
+def _as_json(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value)
+
+
+def _random() -> str:
+    import uuid
+
+    return uuid.uuid4().hex

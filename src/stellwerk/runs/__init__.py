@@ -1,0 +1,1 @@
+"""The operations on runs themselves: list, show, follow, cancel, resume."""

@@ -1,0 +1,209 @@
+"""Operations on runs: what runs and ran, following one, stopping one, going on with one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from stellwerk import run as runs
+from stellwerk.errors import UserError
+from stellwerk.operation import operation
+from stellwerk.record import leases, tables
+from stellwerk.workspace import Workspace
+
+
+class RunLine(BaseModel):
+    """A run in one line."""
+
+    run: str = Field(description="the first digits of its id")
+    operation: str
+    state: str = Field(description="queued, running, interrupted, cancelled, failed or done")
+    started: str | None
+    seconds: float | None
+    steps: int = Field(description="steps done by this run")
+    reused: int = Field(description="steps taken from earlier runs")
+
+
+class RunList(BaseModel):
+    """Runs, the newest first."""
+
+    runs: list[RunLine]
+
+
+class StepLine(BaseModel):
+    """A step, or all shards of one."""
+
+    step: str
+    shards: int
+    reused: int
+    seconds: float
+
+
+class RunReport(BaseModel):
+    """A run with its steps, inputs and outputs."""
+
+    run: str
+    operation: str
+    parameters: dict[str, Any]
+    state: str
+    person: str
+    started: str | None
+    finished: str | None
+    error: str | None
+    steps: list[StepLine]
+    inputs: list[str]
+    outputs: list[str]
+
+
+class ProgressLine(BaseModel):
+    """How far a step is."""
+
+    step: str
+    done: float
+    total: float | None
+    unit: str
+
+
+class Following(BaseModel):
+    """Where a run stands."""
+
+    run: str
+    state: str
+    error: str | None
+    progress: list[ProgressLine]
+
+
+class Changed(BaseModel):
+    """The state of a run after a wish was noted."""
+
+    run: str
+    state: str
+
+
+@operation(example={})
+def list_(limit: int = 20, *, workspace: Workspace) -> RunList:
+    """List the runs, the newest first.
+
+    Args:
+        limit: how many to show at most.
+    """
+    rows = workspace.record.rows(tables.run, order=tables.run.c.created.desc(), limit=limit)
+    return RunList(runs=[_line(workspace, row) for row in rows])
+
+
+@operation(example={"run_id": "latest"})
+def show(run_id: str = "latest", *, workspace: Workspace) -> RunReport:
+    """Show one run: its parameters, steps, inputs and outputs.
+
+    Args:
+        run_id: the first digits of its id, or latest.
+    """
+    row = _find(workspace, run_id)
+    steps: dict[str, StepLine] = {}
+    for step in workspace.record.rows(tables.step, tables.step.c.run == row["id"], order=tables.step.c.finished):
+        line = steps.setdefault(step["name"], StepLine(step=step["name"], shards=0, reused=0, seconds=0))
+        line.shards += 1
+        line.reused += step["reused"] is not None
+        line.seconds = round(max(line.seconds, step["seconds"]), 2)
+    return RunReport(
+        run=row["id"][:8],
+        operation=row["operation"],
+        parameters=row["parameters"],
+        state=_state(workspace, row),
+        person=workspace.record.name_of(row["person"]),
+        started=row["started"],
+        finished=row["finished"],
+        error=row["error"],
+        steps=list(steps.values()),
+        inputs=_versions(workspace, row["id"], "input"),
+        outputs=_versions(workspace, row["id"], "output"),
+    )
+
+
+@operation(example={"run_id": "latest", "seconds": 0})
+def follow(run_id: str = "latest", seconds: float = 3600, *, workspace: Workspace) -> Following:
+    """Wait until a run has ended, or for some time, and say where it stands.
+
+    Args:
+        run_id: the first digits of its id, or latest.
+        seconds: how long to wait at most.
+    """
+    key, deadline = _find(workspace, run_id)["id"], time.monotonic() + seconds
+    while True:
+        row = workspace.record.rows(tables.run, tables.run.c.id == key)[0]
+        state = _state(workspace, row)
+        if state not in ("queued", "running", "cancelling") or time.monotonic() >= deadline:
+            break
+        time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
+    lines = workspace.record.rows(tables.progress, tables.progress.c.run == key, order=tables.progress.c.updated)
+    progress = [ProgressLine(**{name: line[name] for name in ("step", "done", "total", "unit")}) for line in lines]
+    return Following(run=key[:8], state=state, error=row["error"], progress=progress)
+
+
+@operation(example={"run_id": "latest"}, changes=True)
+def cancel(run_id: str, *, workspace: Workspace) -> Changed:
+    """Ask a run to stop; what it has finished is kept, and it can be resumed.
+
+    Args:
+        run_id: the first digits of its id, or latest.
+    """
+    row = _find(workspace, run_id)
+    return Changed(run=row["id"][:8], state=runs.cancel(workspace, row["id"]))
+
+
+@operation(example={"run_id": "latest"}, changes=True)
+def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
+    """Go on with a run that was killed, cancelled or failed; finished steps are not done again.
+
+    Args:
+        run_id: the first digits of its id, or latest.
+    """
+    row = _find(workspace, run_id)
+    runs.resume(workspace, row["id"], workspace.listener)
+    return Changed(run=row["id"][:8], state="done")
+
+
+def _find(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    if run_id == "latest":
+        rows = workspace.record.rows(tables.run, order=tables.run.c.created.desc(), limit=1)
+        if not rows:
+            raise UserError("nothing has run in this workspace yet")
+        return rows[0]
+    rows = workspace.record.rows(tables.run, tables.run.c.id.startswith(run_id, autoescape=True), limit=2)
+    if len(rows) != 1:
+        several = "more than one run begins" if rows else "no run begins"
+        raise UserError(f"{several} with {run_id!r}; see them with: stellwerk runs list")
+    return rows[0]
+
+
+def _state(workspace: Workspace, row: dict[str, Any]) -> str:
+    """The state as it is: a run whose process was killed still says that it is running."""
+    if row["state"] in ("running", "cancelling") and not leases.held(workspace.record.database, row["id"]):
+        return "interrupted"
+    return str(row["state"])
+
+
+def _line(workspace: Workspace, row: dict[str, Any]) -> RunLine:
+    from datetime import datetime
+
+    steps = workspace.record.rows(tables.step, tables.step.c.run == row["id"])
+    reused = sum(step["reused"] is not None for step in steps)
+    ended = row["started"] and row["finished"]
+    took = datetime.fromisoformat(row["finished"]) - datetime.fromisoformat(row["started"]) if ended else None
+    return RunLine(
+        run=row["id"][:8],
+        operation=row["operation"],
+        state=_state(workspace, row),
+        started=row["started"],
+        seconds=round(took.total_seconds(), 1) if took else None,
+        steps=len(steps) - reused,
+        reused=reused,
+    )
+
+
+def _versions(workspace: Workspace, run_id: str, direction: str) -> list[str]:
+    query = select(tables.edge.c.version).where(tables.edge.c.run == run_id, tables.edge.c.direction == direction)
+    return [version.ref for version in workspace.record.versions(tables.version.c.id.in_(query))]

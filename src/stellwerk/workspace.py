@@ -1,0 +1,201 @@
+"""The workspace: a folder of spec files with its record, store and engine.
+
+Knows where things lie, what a spec file says and on which line, and the lock file. It executes nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stellwerk.errors import UserError
+from stellwerk.specfile import parse, read_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from stellwerk.engine.engine import Engine
+    from stellwerk.record.record import Record
+    from stellwerk.store.store import Store
+
+    Model = TypeVar("Model", bound=BaseModel)
+
+FILE = "stellwerk.yaml"
+LOCK = "stellwerk.lock"
+STATE = ".stellwerk"
+HEADER = "# A Stellwerk workspace: what people decide is in the files beside this one, what happened is in the record.\n"
+
+
+class Workspace:
+    """A folder with `stellwerk.yaml`; its record, store and engine open when they are first used."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.listener: Callable[[str, float, float | None, str], None] | None = None
+        if not (self.root / FILE).is_file():
+            raise UserError(f"{root} is no workspace, for it has no {FILE}; make one with: stellwerk init {root}")
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Workspace:
+        """The workspace that a folder is in: the folder itself or the nearest one above it.
+
+        Raises:
+            UserError: there is none.
+        """
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if (folder / FILE).is_file():
+                return cls(folder)
+        raise UserError(f"{start} is not inside a workspace, a folder with {FILE}; make one with: stellwerk init")
+
+    @classmethod
+    def init(cls, root: Path) -> Workspace:
+        """Make a folder a workspace; what is already there stays as it is.
+
+        Raises:
+            UserError: the path is a file, or cannot be written.
+        """
+        state = root / STATE
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            state.mkdir(mode=0o700, exist_ok=True)
+            state.chmod(0o700)
+            _write_new(root / FILE, f"{HEADER}name: {root.resolve().name}\n")
+            _ignore_state(root / ".gitignore")
+            _write_new(state / "key", secrets.token_hex(32) + "\n", mode=0o600)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(f"{root} is a file; give the folder that is to be the workspace") from None
+        except PermissionError as error:
+            raise UserError(f"{error.filename} cannot be written; give a folder of your own") from None
+        workspace = cls(root)
+        workspace.store.create()
+        workspace.record.database.close()
+        del workspace.record
+        (state / "record.db").chmod(0o600)
+        return workspace
+
+    @property
+    def state(self) -> Path:
+        """The folder of what the product keeps: record, store, key."""
+        return self.root / STATE
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """What `stellwerk.yaml` says."""
+        found = parse(read_text(self.root / FILE), FILE).value
+        if found is not None and not isinstance(found, dict):
+            raise UserError(f"{FILE}: expected names and values such as 'name: {self.root.name}'")
+        return found or {}
+
+    @functools.cached_property
+    def record(self) -> Record:
+        """The record."""
+        from stellwerk.record.database import Database
+        from stellwerk.record.record import Record
+
+        if not self.state.is_dir():
+            raise UserError(f"{self.root} has no {STATE} folder; make it with: stellwerk init {self.root}")
+        return Record(Database(self.config.get("record") or f"sqlite:///{self.state / 'record.db'}"))
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The store."""
+        from stellwerk.store.store import Store
+
+        return Store(self.state / "store")
+
+    @functools.cached_property
+    def engine(self) -> Engine:
+        """The engine."""
+        from stellwerk.engine.engine import Engine
+
+        return Engine(self.store, self.config.get("workers"))
+
+    @property
+    def person(self) -> str:
+        """The random id of whoever works here now; not authenticated, since whoever holds the folder holds the record."""
+        return self.record.person(os.environ.get("STELLWERK_PERSON") or getpass.getuser())
+
+    def keyed(self, value: str) -> str:
+        """HMAC-SHA256 of a value with the workspace's key: the same value gives the same token, nobody can read it back."""
+        key = bytes.fromhex((self.state / "key").read_text().strip())
+        return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+
+    def spec_path(self, folder: str, name: str) -> Path:
+        """The spec file of a name.
+
+        Raises:
+            UserError: there is no such file; the sentence names those that there are.
+        """
+        if not name or Path(name).name != name or name.startswith("."):
+            raise UserError(f"{name!r} is no name of a spec; give the name of a file in {folder}/ without .yaml")
+        path = self.root / folder / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(self.specs(folder))
+            raise UserError(f"there is no {folder}/{name}.yaml; {f'there are: {known}' if known else 'the folder is empty'}")
+        return path
+
+    def specs(self, folder: str) -> list[str]:
+        """The names of the spec files in a folder."""
+        return sorted(path.stem for path in (self.root / folder).glob("*.yaml"))
+
+    def spec(self, folder: str, name: str, model: type[Model]) -> Model:
+        """Read and check a spec file.
+
+        Raises:
+            UserError: one sentence, with its line, for each mistake.
+        """
+        path = self.spec_path(folder, name)
+        return parse(read_text(path), f"{folder}/{path.name}").check(model)
+
+    def write_lock(self) -> None:
+        """Pin in `stellwerk.lock` the latest version of each asset, and the head of the journal as an anchor."""
+        import yaml
+
+        from stellwerk.record import journal, tables
+
+        record = self.record
+        latest = record.versions(
+            tables.version.c.id.in_(
+                tables.alias.select().with_only_columns(tables.alias.c.version).where(tables.alias.c.name == "latest")
+            )
+        )
+        with record.database.reading() as connection:
+            anchor = journal.head(connection)
+        content = {
+            "anchor": {"seq": anchor.seq, "hash": anchor.hash},
+            "versions": {f"{v.kind}/{v.name}": {"number": v.number, "digest": v.digest} for v in latest},
+        }
+        text = "# Written by Stellwerk; commit it. It pins versions, and anchors the record's journal.\n"
+        write_text(self.root / LOCK, text + yaml.safe_dump(content, sort_keys=True))
+
+    def lock(self) -> dict[str, Any]:
+        """What the lock file says; empty where there is none."""
+        path = self.root / LOCK
+        return (parse(read_text(path), LOCK).value or {}) if path.is_file() else {}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file whole, or leave it as it was."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _write_new(path: Path, text: str, mode: int = 0o644) -> None:
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _ignore_state(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if f"{STATE}/" not in lines:
+        write_text(path, "\n".join([*lines, f"{STATE}/", ""]))
