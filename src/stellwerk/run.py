@@ -85,7 +85,7 @@ class Run:
         pinned = self._snapshots.get(f"ref:{kind}:{reference}")
         return self.record.resolve(pinned["version"] if pinned else reference, kind)
 
-    def step(self, name: str, function: Callable[..., Any], *, inputs: Sequence[Version] = (), **parameters: Any) -> Any:
+    def step(self, name: str, function: Callable[..., Any], /, *, inputs: Sequence[Version] = (), **parameters: Any) -> Any:
         """Do a step, or take its outcome from the record.
 
         Args:
@@ -115,6 +115,8 @@ class Run:
         name: str,
         kernel: Callable[..., Any],
         items: Sequence[Mapping[str, Any]],
+        /,
+        *,
         inputs: Sequence[Version] = (),
         **parameters: Any,
     ) -> list[str]:

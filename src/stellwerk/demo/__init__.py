@@ -1,0 +1,1 @@
+"""The sample company whose data the demo runs on."""

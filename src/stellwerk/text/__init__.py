@@ -1,0 +1,1 @@
+"""What several jobs ask of text."""

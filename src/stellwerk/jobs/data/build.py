@@ -1,0 +1,187 @@
+"""Building a dataset version: the steps in their order, and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from stellwerk.engine.engine import read_shard, write_shard
+from stellwerk.jobs.data import copies, ledger, outliers, select, tagging
+from stellwerk.jobs.data.acquire import Acquired, acquire
+from stellwerk.jobs.data.documents import assemble
+from stellwerk.jobs.data.reports import BuildReport, Tally
+from stellwerk.jobs.data.spec import DatasetSpec
+from stellwerk.jobs.data.write import finished, write_table
+from stellwerk.record import tables
+from stellwerk.text.personal import NOT_SEARCHED
+
+if TYPE_CHECKING:
+    from stellwerk.record.record import Version
+    from stellwerk.run import Run
+
+
+def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
+    """Build a dataset as its spec says.
+
+    Args:
+        run: the run at work.
+        name: of the dataset.
+        spec: what is asked.
+    """
+    before = {version.id for version in run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)}
+    sources = [acquire(run, name, source) for source in spec.sources]
+    documents = assemble(run, spec, sources)
+    shards = tag(run, spec, documents)
+    decide(run, spec, shards, sources)
+    lost = [(a.source.name, shard) for a in sources for shard in a.lost]
+    outcome = run.step(
+        "publish",
+        publish,
+        inputs=[acquired.version for acquired in sources],
+        dataset=name,
+        spec=spec.model_dump(mode="json", by_alias=True),
+        shards=shards,
+        lost=lost,
+    )
+    return _report(run, run.version(outcome["version"]), before)
+
+
+def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list[str]]:
+    """Compute all tags; the result holds, by step, one shard for each shard of documents."""
+    items = [{"shard": shard} for shard in documents]
+    normalised = run.map(
+        "normalise", tagging.normalised, items, mojibake=spec.normalise.mojibake, unicode=spec.normalise.unicode
+    )
+    items = [{"shard": shard} for shard in normalised]
+    scores = run.map("score", tagging.scored, items, languages=spec.languages)
+    items = [{"shard": shard, "documents": document} for shard, document in zip(normalised, documents, strict=True)]
+    kinds = spec.personal.kinds if spec.personal.action != "keep" or spec.personal.kinds else []
+    personal = run.map("personal data", tagging.found_personal, items, kinds=kinds)
+    return {"documents": list(documents), "normalised": normalised, "scores": scores, "personal": personal}
+
+
+def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: Sequence[Acquired]) -> None:
+    """Compare, select, split, and write the ledger; adds the shards of each step."""
+    documents = shards["documents"]
+    sizes = [read_shard(run.store.path(shard)).num_rows for shard in documents]
+    columns = sorted({c for shard in documents for c in read_shard(run.store.path(shard)).column_names})
+    select.check_names(spec.select, columns)
+    wanted = spec.outliers.columns if spec.outliers else []
+    scale = spec.outliers.scale if spec.outliers else "linear"
+    centres = run.step("outliers", outliers.centres, documents=documents, columns=wanted, scale=scale)
+    erased = erased_rows(run, documents)
+    shards["bounds"] = run.map(
+        "select",
+        select.judged,
+        [{**item, **({"erased": rows} if rows else {})} for item, rows in zip(_items(shards), erased, strict=True)],
+        bounds={name: bound.model_dump(mode="json", by_alias=True) for name, bound in spec.select.items()},
+        outlier_bound=spec.outliers.bound if spec.outliers else None,
+        centres=centres,
+        personal_action=spec.personal.action,
+    )
+    pairs = copies.compare(run, shards["normalised"], shards["scores"], sizes)
+    shards["copies"] = run.step(
+        "duplicates",
+        copies.resolve,
+        pairs=pairs,
+        scores=shards["scores"],
+        documents=documents,
+        bounds=shards["bounds"],
+        exact=spec.duplicates.exact,
+        near=spec.duplicates.near,
+        keep=spec.duplicates.keep,
+    )
+    shards["ledger"] = run.map(
+        "ledger",
+        ledger.decided,
+        _items(shards, "documents", "normalised", "personal", "bounds", "copies"),
+        near=spec.duplicates.near,
+        action=spec.personal.action,
+        split=spec.split.model_dump(),
+    )
+    names = ("documents", "normalised", "scores", "personal", "copies", "ledger")
+    shards["finished"] = run.map("write", finished, _items(shards, *names), action=spec.personal.action)
+
+
+def erased_rows(run: Run, documents: list[str]) -> list[list[int]]:
+    """The rows that were erased before and that the sources still bring."""
+    tokens = sorted(row["token"] for row in run.record.rows(tables.tombstone))
+    if not tokens:
+        return [[] for _ in documents]
+    return list(run.step("erased", select.find_erased, documents=documents, tokens=tokens))
+
+
+def publish(
+    run: Run, *, dataset: str, spec: dict[str, Any], shards: dict[str, list[str]], lost: list[list[str]]
+) -> dict[str, str]:
+    """Step: write the table and the last rows of the ledger, and note the version with its measurements."""
+    reference, schema, digest, rows = write_table(run.store, shards["finished"], dataset)
+    extra = [write_shard(run.store, ledger.lost_rows(s, read_shard(run.store.path(shard)))) for s, shard in lost]
+    book = [*shards["ledger"], *extra]
+    tally = ledger.tally([run.store.path(shard) for shard in book])
+    personal = count_personal(run, shards["personal"])
+    kept = {part: value for part, value in shards.items() if part not in ("ledger", "finished", "bounds")}
+    version = run.output(
+        "dataset",
+        dataset,
+        identity={"schema": schema, "rows": digest},
+        content={"table": reference, "ledger": book, **kept},
+        facts={
+            "spec": spec,
+            "rows": rows,
+            "counts": tally.model_dump(),
+            "personal": {"searched": spec["personal"]["kinds"], "not_searched": list(NOT_SEARCHED), **personal},
+        },
+    )
+    _measure(run, tally, personal)
+    return {"version": version}
+
+
+def count_personal(run: Run, shards: Sequence[str]) -> dict[str, Any]:
+    """Findings by kind, and the documents that hold any."""
+    kinds: dict[str, int] = {}
+    documents = 0
+    for shard in shards:
+        table = read_shard(run.store.path(shard))
+        for pair in pc.value_counts(table["kind"]).to_pylist():
+            kinds[pair["values"]] = kinds.get(pair["values"], 0) + pair["counts"]
+        documents += pc.count_distinct(table["row"]).as_py()
+    return {"counts": dict(sorted(kinds.items())), "documents": documents}
+
+
+def _measure(run: Run, tally: Tally, personal: dict[str, Any]) -> None:
+    """Counts over all documents: nothing was sampled, so the shares have no interval."""
+    run.measure("documents_read", tally.read, n=tally.read, unit="documents")
+    share = (lambda part: part / tally.read) if tally.read else (lambda part: None)
+    run.measure("kept_share", share(tally.kept + tally.changed), n=tally.read, unit="share")
+    for rule in tally.rules:
+        run.measure(f"dropped_share.{rule.rule}", share(rule.documents), n=tally.read, unit="share")
+    run.measure("personal_data_share", share(personal["documents"]), n=tally.read, unit="share")
+
+
+def _items(shards: dict[str, list[str]], *names: str) -> list[dict[str, Any]]:
+    chosen = names or ("documents", "normalised", "scores", "personal")
+    return [dict(zip(chosen, row, strict=True)) for row in zip(*(shards[name] for name in chosen), strict=True)]
+
+
+def _report(run: Run, version: Version, before: set[str]) -> BuildReport:
+    if not run.done:
+        message = f"nothing changed: all {run.remembered} steps were done before, this is still {version.ref}"
+    elif version.id in before:
+        message = (
+            f"the result is equal to {version.ref}, so that is the version ({run.done} steps done, {run.remembered} reused)"
+        )
+    else:
+        message = f"made {version.ref} ({run.done} steps done, {run.remembered} reused)"
+    name = version.name
+    return BuildReport(
+        dataset=version.ref,
+        message=message,
+        counts=Tally.model_validate(version.facts["counts"]),
+        personal_data=version.facts["personal"]["counts"],
+        not_searched=version.facts["personal"]["not_searched"],
+        next=[f"stellwerk data profile {name}", f'stellwerk data query {name} "SELECT * FROM documents LIMIT 5"',
+              f"stellwerk data test {name}", f"stellwerk show dataset/{name}"],
+    )  # fmt: skip

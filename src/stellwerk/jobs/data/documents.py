@@ -1,0 +1,109 @@
+"""From rows of sources to documents: an id, where it came from, one text, and the columns that stay beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stellwerk.jobs.data import merge
+from stellwerk.jobs.data.acquire import Acquired
+from stellwerk.jobs.data.spec import RESERVED, DatasetSpec, Source
+
+if TYPE_CHECKING:
+    from stellwerk.run import Run
+
+
+def assemble(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> list[str]:
+    """Join sources that bring columns to those that bring documents, and give each document its shape.
+
+    Returns:
+        Document shards in the order of the sources: doc_id, source, origin, text, then the other columns.
+    """
+    shards: list[str] = []
+    for main in sources:
+        if main.source.joins:
+            continue
+        joined = [other for other in sources if other.source.joins == main.source.name]
+        rows = main.shards
+        if rows and (joined or main.source.key):
+            rows = run.step(
+                f"join {main.source.name}",
+                join_columns,
+                inputs=[main.version, *(other.version for other in joined)],
+                main=main.shards,
+                key=main.source.key,
+                others={other.source.name: [other.shards, other.source.key] for other in joined if other.shards},
+            )
+        items = [{"shard": shard} for shard in rows]
+        shards += run.map(
+            f"shape {main.source.name}",
+            as_documents,
+            items,
+            inputs=[main.version],
+            source=main.source.name,
+            key=main.source.key,
+            text=main.source.text,
+            drop=spec.drop_columns,
+        )
+    return shards
+
+
+def join_columns(run: Run, *, main: list[str], key: list[str], others: dict[str, Any]) -> list[str]:
+    """Step: the rows of a source with the columns of others, and numbered where a key stands more than once."""
+    if others:
+        main = merge.join(run, main, key, {name: (shards, other_key) for name, (shards, other_key) in others.items()})
+        for name, (shards, other_key) in others.items():
+            lonely = merge.unmatched(run, main, key, shards, other_key)
+            if lonely:
+                run.finding("unmatched_rows", "low", f"source {name}: {lonely} rows belong to no document", rows=lonely)
+    return merge.number_copies(run, main, key) if key else main
+
+
+def as_documents(shard: pa.Table, *, source: str, key: list[str], text: list[str], drop: list[str]) -> pa.Table:
+    """Kernel: rows to documents. A row without text, as in a plain table, has a null text."""
+    names = text_columns(shard.column_names, text)
+    rest = [c for c in shard.column_names if c not in (*names, *drop, "origin", "copy")]
+    columns = {
+        "doc_id": _ids(shard, source, key),
+        "source": pa.array([source] * shard.num_rows, pa.string()),
+        "origin": shard["origin"],
+        "text": _joined(shard, names),
+    }
+    # A user's column with the name of one of ours keeps its values under a name with an underscore.
+    columns.update({f"{name}_" if name in RESERVED else name: shard[name] for name in rest})
+    return pa.table(columns)
+
+
+def text_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The columns that make the text: those that the spec names, else the column `text` if there is one."""
+    return list(wanted) or [name for name in ("text",) if name in columns]
+
+
+def source_of(spec: DatasetSpec, name: str) -> Source:
+    """The source of a name."""
+    return next(source for source in spec.sources if source.name == name)
+
+
+def _ids(shard: pa.Table, source: str, key: list[str]) -> pa.Array:
+    origin = shard["origin"].cast(pa.string())
+    if not key:
+        return pc.binary_join_element_wise(source, origin, ":")
+    joined = pc.binary_join_element_wise(*(shard[part].cast(pa.string()) for part in key), "|")
+    names = pc.binary_join_element_wise(source, pc.coalesce(joined, origin), ":")
+    if "copy" not in shard.column_names:
+        return names
+    numbered = pc.binary_join_element_wise(names, shard["copy"].cast(pa.string()), "~")
+    return pc.if_else(pc.equal(shard["copy"], 1), names, numbered)
+
+
+def _joined(shard: pa.Table, names: Sequence[str]) -> pa.Array:
+    if not names:
+        return pa.nulls(shard.num_rows, pa.large_string())
+    parts = [pc.fill_null(shard[name].cast(pa.large_string()), "") for name in names]
+    if len(parts) == 1:
+        return parts[0]
+    rows = zip(*(part.to_pylist() for part in parts), strict=True)
+    return pa.array(["\n\n".join(part for part in row if part.strip()) for row in rows], pa.large_string())

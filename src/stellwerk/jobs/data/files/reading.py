@@ -1,0 +1,122 @@
+"""Reading one file of any known format: the front that chooses the reader and lets no problem become a traceback.
+
+It knows formats by their ending; what is inside a format is known to the reader of that format.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from stellwerk.errors import UserError
+from stellwerk.jobs.data.files import unpack
+from stellwerk.jobs.data.files.csvfile import read_csv
+from stellwerk.jobs.data.files.jsonfile import read_json, read_jsonl
+from stellwerk.jobs.data.files.parquetfile import read_parquet
+from stellwerk.jobs.data.files.shapes import FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
+from stellwerk.jobs.data.files.textfile import read_document
+from stellwerk.jobs.data.files.xlsxfile import read_xlsx
+
+__all__ = ["Facts", "ReadOptions", "Unreadable", "format_of", "read"]
+
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".md": "md",
+    ".markdown": "md",
+    ".txt": "txt",
+    ".text": "txt",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+}
+_STREAMED: dict[str, Callable[[Source], Iterator[pa.Table | Unreadable]]] = {
+    "csv": read_csv,
+    "json": read_json,
+    "jsonl": read_jsonl,
+    "md": read_document,
+    "txt": read_document,
+    "html": read_document,
+}
+_FROM_ANY_PLACE: dict[str, Callable[[Source, IO[bytes]], Iterator[pa.Table | Unreadable]]] = {
+    "parquet": read_parquet,
+    "xlsx": read_xlsx,
+}
+
+
+def format_of(path: Path) -> str | None:
+    """Tell the format of a file by its ending, compressed or not; None when it is not a known one."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    while suffixes and suffixes[-1] in unpack.EXTENSIONS:
+        suffixes.pop()
+    return ENDINGS.get(suffixes[-1]) if suffixes else None
+
+
+def read(path: Path, name: str, options: ReadOptions | None = None) -> Iterator[pa.Table | Unreadable]:
+    """Read a file into tables of about `options.batch_bytes`.
+
+    Args:
+        path: the file.
+        name: the path as shown to the user; begins every origin.
+        options: how to read; None for the defaults.
+
+    Yields:
+        Tables with the column `origin` first and then the file's own columns (csv: all strings; `infer` finds their
+        types; others typed as the format types them; types may differ from table to table: `schema.unify` and
+        `schema.cast` join them), and one `Unreadable` for each row, or file, that could not be read.
+        `schema.facts_of` reads what was guessed out of the last table.
+
+    Raises:
+        UserError: an option is impossible, such as an unknown encoding.
+    """
+    options = options or ReadOptions()
+    wanted = options.format or format_of(path)
+    if options.format is not None and options.format not in FORMATS:
+        raise UserError(f"Unknown format '{options.format}'; give one of {', '.join(FORMATS)}.")
+    try:
+        if wanted is None:
+            path.lstat()
+            endings = ", ".join(sorted(ENDINGS))
+            reason = f"has no ending that is known ({endings}, also with .gz, .xz, .zst); rename it or name its format"
+            raise FileProblem("unknown_format", reason)
+        yield from _read(path, name, wanted, options)
+    except FileProblem as problem:
+        yield Unreadable(name, f"{name} {problem.reason}", problem.rule)
+    except OSError as error:
+        reason = f"{name} could not be read ({os.strerror(error.errno or 0)}); check the path and the disk"
+        yield Unreadable(name, reason, "unreadable_file")
+
+
+def _read(path: Path, name: str, wanted: str, options: ReadOptions) -> Iterator[pa.Table | Unreadable]:
+    with unpack.open_regular(path) as file:
+        compression, chunks = unpack.unpacked(file, path, options)
+        facts = Facts(wanted, compression)
+        if compression and path.suffix.lower() not in unpack.EXTENSIONS:
+            facts.note(f"is compressed with {compression} though its ending does not say so")
+        if wanted in _FROM_ANY_PLACE:
+            source = Source(name, b"", iter(()), options, facts)
+            if compression is None:
+                yield from _FROM_ANY_PLACE[wanted](source, file)
+            else:
+                with unpack.seekable(chunks) as copy:
+                    yield from _FROM_ANY_PLACE[wanted](source, copy)
+            return
+        head, chunks = unpack.with_head(chunks)
+        if not head:
+            # The stream tells whether it is damaged or only empty.
+            for _ in chunks:
+                pass
+            raise FileProblem("empty_file", "unpacks to 0 bytes; export it again or remove it")
+        yield from _STREAMED[wanted](Source(name, head, chunks, options, facts))

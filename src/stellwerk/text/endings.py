@@ -1,0 +1,104 @@
+"""Does a text seem to be cut off? A heuristic for exports that end a ticket after so many characters.
+
+Looks only at the end of the text: marks of a cut, function words of German and English that a text does not end
+with, open
+brackets, and letters that no word ends with. Knows no dictionary, so that a cut behind a word that could end a
+sentence is
+not seen, and counts other languages by the rules of these two.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stellwerk.text.characters import F64
+
+TAIL = 300
+"""Characters at the end of a text that are looked at."""
+CUT, DOUBTFUL = 1.0, 0.5
+
+_BEFORE_OTHERS = (
+    "a als aber and as because bzw daß dass dem den der des die dies diese dieser dieses eine einem einen einer "
+    "eines für if ihre ihren ihrer into mein meine meinen meiner my ob oder of or our seine seinen seiner sondern "
+    "sowie than the their und unser unsere unseren vom von weil wenn whether which whose wir your zum zur "
+    "zwischen"
+)
+FUNCTION_WORDS = frozenset(_BEFORE_OTHERS.split())
+"""Words that stand before another word, without those that may end a sentence ("ich rufe Sie an", "what I ask for")."""
+
+_LAST_LETTERS = (
+    "ad ae af ag ah ak al am an ap ar as at au aw ax ay aß be bg bj bk bs bt bv by ce ch ck co cs ct cy da de dg "
+    "dn do ds dt dv dy eb ed ee ef eg eh ei ek el em en ep er es et eu ev ew ex ey fe ff fg fo fs ft fv fy ge gg "
+    "gh gn gs gt gv gy he hg hl hm hn hr hs ht hv hy ia ib ic id ie ig ik il im in ip ir is it iv ix iß ka ke kg "
+    "ki ks kt ky la lb ld le lf lg li lk ll lm ln lo ls lt lv ly lz ma me mm mp ms mt my na nc nd ne ng ni nk nn "
+    "no ns nt nv ny nz ob oc od of og oh ok ol om on op or os ot ow ox oy oß pe pf ph ps pt py ra rd re rf rg ri "
+    "rk rm rn ro rs rt rv ry rz se sh sk sm sn sp ss st sy ta te tg th ti to tr ts tt tv ty tz ub ue uf ug uh ul "
+    "um up ur us ut uß va ve wn ws xe xt xy yp ys ze zt zv äh är ät äß öl ös üh ün ür ße ßt"
+)
+ENDINGS = frozenset(_LAST_LETTERS.split())
+"""Last two letters of German and English words: the pairs of letters that end at least 2 % of the different words which
+hold them, counted in German laws, MDN in German, PEPs and PowerShell pages; and some of everyday words (Datei,
+kurz)."""
+
+_MARK_WORDS = r"truncated|gekürzt|abgeschnitten|cut|mehr|more|…|\.\.\."
+_MARK = re.compile(rf"(?:…|\.\.\.|[\[(<](?:{_MARK_WORDS})[^\])>]{{0,30}}[\])>])$", re.IGNORECASE)
+_OPEN_SIGN = re.compile(r"(?:[,(\[{&„‚]|\w[-‐‑])$")
+_SMILEY = re.compile(r"[:;=8][-o']?[(\[{]")
+_SENTENCE_END = re.compile(r"[.!?][\"'”“»«)]*\s+\S")
+_CLOSED = tuple(".!?:;\"'”“’‘»«›‹)]}>|*_`~#%€$。！？")
+_LONG_PARAGRAPH = 80
+
+
+def incomplete_ends(texts: pa.LargeStringArray) -> F64:
+    """For each text 1 where it seems cut off, 0.5 where its last sentence only lacks its end, else 0.
+
+    Args:
+        texts: without nulls.
+
+    Returns:
+        Shape (n_docs,).
+    """
+    trimmed = pc.utf8_rtrim_whitespace(pc.utf8_slice_codeunits(texts, -TAIL, 1 << 62))
+    return np.fromiter((incomplete_end(tail) for tail in trimmed.to_pylist()), np.float64, len(texts))
+
+
+def incomplete_end(tail: str) -> float:
+    """Judge the end of one text.
+
+    Args:
+        tail: the last characters of the text, without white space behind them.
+
+    Returns:
+        1 at a mark of a cut ("[gekürzt]", "…"), a hyphen, comma or opening bracket at the end, a bracket that is never
+        closed, a function word, or a word whose last two letters end no German or English word; 0.5 where the last
+        paragraph is longer than 80 characters and its last line holds a full stop, but does not end with one; else 0.
+    """
+    if not tail or _SMILEY.search(tail, max(len(tail) - 3, 0)):
+        return 0.0
+    if _MARK.search(tail):
+        return CUT
+    paragraph = tail[tail.rfind("\n\n") + 1 :]
+    if tail.endswith(_CLOSED):
+        return CUT if _never_closed(paragraph) else 0.0
+    if _OPEN_SIGN.search(tail) or _never_closed(paragraph) or _cut_word(tail):
+        return CUT
+    if len(paragraph) >= _LONG_PARAGRAPH and _SENTENCE_END.search(paragraph[paragraph.rfind("\n") + 1 :]):
+        return DOUBTFUL
+    return 0.0
+
+
+def _never_closed(paragraph: str) -> bool:
+    opened = paragraph.rfind("(")
+    return opened > paragraph.rfind(")") and not _SMILEY.search(paragraph, max(opened - 2, 0), opened + 1)
+
+
+def _cut_word(tail: str) -> bool:
+    word = tail.rsplit(maxsplit=1)[-1].lstrip("\"'„»«“‚(")
+    if word.lower() in FUNCTION_WORDS:
+        return not word.isupper()
+    plain = len(word) >= 4 and word.isalpha() and word[1:].islower()
+    return plain and word[-2:] not in ENDINGS

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs every check of the project, each under a heading, all of them even when one fails, and sums them up.
+# Expects the .venv of tools/setup.sh; knows nothing of how it was made.
+#
+# Usage: tools/check.sh all|lint [arguments for pytest]      TEST_WORKERS=N sets the number of test processes (2)
+set -uo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+which=${1:-all}
+shift || true
+python=.venv/bin/python
+counts=.pytest_cache/junit.xml
+summary=()
+failed=0
+
+part() {
+  local name=$1 code=0
+  shift
+  printf '\n=== %s\n' "$name"
+  SECONDS=0
+  "$@" </dev/null || code=$?
+  if [ "$code" = 0 ]; then
+    summary+=("$(printf '  passed  %-8s %4d s' "$name" "$SECONDS")")
+  else
+    summary+=("$(printf '  FAILED  %-8s %4d s  again alone: %s' "$name" "$SECONDS" "$*")")
+    failed=1
+  fi
+}
+
+part style "$python" -m ruff check .
+part format "$python" -m ruff format --check .
+part types "$python" -m mypy
+part layers .venv/bin/lint-imports
+if [ "$which" = all ]; then
+  mkdir -p .pytest_cache && rm -f "$counts"
+  part tests "$python" -m pytest -n "${TEST_WORKERS:-2}" --junitxml="$counts" "$@"
+fi
+
+printf '\n=== summary\n'
+printf '%s\n' "${summary[@]}"
+if [ "$which" = all ]; then
+  # CI counts the tests by this line.
+  "$python" - "$counts" <<'COUNT'
+import sys
+import xml.etree.ElementTree as xml
+
+try:
+    suite = xml.parse(sys.argv[1]).getroot().find("testsuite").attrib
+except OSError:
+    suite = {"tests": 0, "failures": 0, "errors": 1, "skipped": 0}
+tests, bad, skipped = int(suite["tests"]), int(suite["failures"]) + int(suite["errors"]), int(suite["skipped"])
+print(f"tests: {tests - bad - skipped} passed, {bad} failed, {skipped} skipped")
+COUNT
+fi
+exit "$failed"
