@@ -125,8 +125,11 @@ class Workspace:
 
     def keyed(self, value: str) -> str:
         """HMAC-SHA256 of a value with the workspace's key: the same value gives the same token, nobody can read it back."""
-        key = bytes.fromhex((self.state / "key").read_text().strip())
-        return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
+
+    @functools.cached_property
+    def _key(self) -> bytes:
+        return bytes.fromhex((self.state / "key").read_text().strip())
 
     def spec_path(self, folder: str, name: str) -> Path:
         """The spec file of a name.

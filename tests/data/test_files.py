@@ -105,7 +105,7 @@ def test_unclosed_quote_that_a_later_quote_closes(tmp_path: Path) -> None:
 
 
 def test_cell_of_several_lines_is_no_swallowed_row(tmp_path: Path) -> None:
-    cell = "Guten Tag;\nPumpe; defekt; seit gestern\nbitte; schnell; kommen\nDanke; Gruß; Hans\nMüller; Maschinenbau"
+    cell = "Guten Tag,\nPumpe; defekt; seit gestern\nbitte; schnell; kommen\nDanke; Gruß; Hans\nMüller; Maschinenbau"
     table, bad = read_all(write(tmp_path / "x.csv", f'a;b;c\n1;"{cell}";y\n2;x;y\n3;x;"{cell}"\n'))
     assert not bad
     assert table.column("a").to_pylist() == ["1", "2", "3"]
@@ -393,6 +393,8 @@ def test_markdown_titles(tmp_path: Path) -> None:
     assert table.to_pydict() == {"origin": ["raw/x.md"], "title": ["Die Pumpe"], "text": [text]}
     table, _ = read_all(write(tmp_path / "y.md", "```\n# comment\n```\n\n## Wartung ##\nText"))
     assert table.column("title").to_pylist() == ["Wartung"]
+    table, _ = read_all(write(tmp_path / "u.md", "Text\r\n\r\nDie Presse\r\n==========\r\n# Anders"))
+    assert table.column("title").to_pylist() == ["Die Presse"]
     table, _ = read_all(write(tmp_path / "z.txt", "# nur Text"))
     assert table.column("title").to_pylist() == [None]
 

@@ -9,6 +9,7 @@ import lzma
 import os
 import struct
 import threading
+import time
 import tracemalloc
 import zipfile
 from functools import partial
@@ -157,6 +158,19 @@ def test_deep_nesting(tmp_path: Path) -> None:
     assert len(rows) + len(bad) == 1
 
 
+def test_texts_that_make_patterns_slow(tmp_path: Path) -> None:
+    started = time.process_time()
+    for number, text in enumerate((b"# " + b" " * 3_000_000 + b"\nx", b"```\n" * 300_000, b"---\n" + b"title :" * 500_000)):
+        rows, bad = outcome(write(tmp_path / f"{number}.md", text))
+        assert len(rows) == 1
+        assert not bad
+    entities = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><p>' + b"&b;" * 1000 + b"</p>"
+    for number, text in enumerate((entities, b"<a " + b"x=1 " * 500_000 + b">hi", b"<!--" * 300_000 + b"x")):
+        rows, bad = outcome(write(tmp_path / f"{number}.html", text))
+        assert len(rows) + len(bad) == 1
+    assert time.process_time() - started < 20
+
+
 def test_values_as_keys(tmp_path: Path) -> None:
     lines = b"".join(b'{"k%d":1}\n' % number for number in range(50_000))
     _, bad = outcome(write(tmp_path / "x.jsonl", lines))
@@ -262,6 +276,71 @@ def test_damaged_and_cut_files(tmp_path: Path) -> None:
         middle = len(whole) // 3
         rows, bad = outcome(write(tmp_path / name, whole[:middle] + bytes(64) + whole[middle + 64 :]))
         assert bad or rows
+
+
+TAGS = st.sampled_from(
+    [
+        "<p>",
+        "</p>",
+        "<table>",
+        "<tr>",
+        "<td>x",
+        "</table>",
+        "<!--",
+        "-->",
+        "<script>",
+        "</script>",
+        "<h1>",
+        "text",
+        "<svg>",
+        "&#0;",
+        "&#xd800;",
+        "<title>",
+        "</title>",
+        "<head>",
+        "<frameset>",
+        "<![CDATA[",
+        "]]>",
+        "<template>",
+        "<style>",
+        "\x00",
+        "\x0b",
+        "Größe",
+        "<ul><li>",
+        "<body>",
+        "</html>",
+        "<!DOCTYPE",
+        "<x:y>",
+        "<?pi",
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tags=st.lists(TAGS, min_size=1, max_size=40))
+def test_any_page_is_one_row_or_one_problem(tmp_path: Path, tags: list[str]) -> None:
+    rows, bad = outcome(write(tmp_path / "x.html", " ".join(tags).encode()))
+    assert len(rows) + len(bad) == 1
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=5), kind=st.sampled_from("xp")
+)
+def test_flipped_bytes(tmp_path: Path, flips: list[tuple[int, int]], kind: str) -> None:
+    path = tmp_path / {"x": "x.xlsx", "p": "x.parquet"}[kind]
+    if kind == "p":
+        pq.write_table(pa.table({"a": list(range(500)), "c": [{"x": [n]} for n in range(500)]}), path, write_page_checksum=True)
+    else:
+        book = openpyxl.Workbook()
+        for number in range(20):
+            book.active.append([number, "x", 1.5])
+        book.save(path)
+    data = bytearray(path.read_bytes())
+    for place, value in flips:
+        data[place % len(data)] = value
+    rows, bad = outcome(write(path, bytes(data)))
+    assert rows or bad
 
 
 @pytest.mark.parametrize("ending", ["gz", "xz", "zst"])

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from stellwerk.run import Listener
 
+FEW = 6
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -41,25 +42,28 @@ def show(result: Any, as_json: bool) -> None:
 
 def picture(result: Any) -> RenderableType:
     """A result as rich draws it: values on lines, lists of models as tables."""
-    if hasattr(result, "__rich__") or not isinstance(result, BaseModel):
-        return result if hasattr(result, "__rich__") else Text(_cell(result))
+    if not isinstance(result, BaseModel):
+        return Text(_cell(result))
     parts: list[RenderableType] = []
     lines = Table.grid(padding=(0, 2))
-    for name, field in type(result).model_fields.items():
+    for name in type(result).model_fields:
         value = getattr(result, name)
         title = _title(name)
-        if value is None or value == [] or value == {}:
+        if value is None or value in ([], {}, ()):
             continue
-        if isinstance(value, list) and isinstance(value[0], BaseModel):
+        value = list(value) if isinstance(value, tuple) else value
+        if name == "rows" and isinstance(value, list) and hasattr(result, "columns"):
+            parts.append(_grid(result.columns, value))
+        elif name in ("columns", "types") and isinstance(getattr(result, "rows", None), list):
+            continue
+        elif isinstance(value, list) and isinstance(value[0], BaseModel):
             parts.append(Group(Text(title, style="bold"), Padding(_table(value), (0, 0, 1, 0))))
         elif isinstance(value, BaseModel):
             parts.append(Group(Text(title, style="bold"), Padding(picture(value), (0, 0, 1, 2))))
         elif isinstance(value, dict):
             parts.append(Group(Text(title, style="bold"), Padding(_pairs(value), (0, 0, 1, 2))))
         else:
-            text = "\n".join(map(_cell, value)) if isinstance(value, list) else _cell(value)
-            lines.add_row(Text(title, style="dim"), Text(text))
-        del field
+            lines.add_row(Text(title, style="dim"), Text(_listed(value) if isinstance(value, list) else _cell(value)))
     return Group(lines, *parts) if lines.row_count else Group(*parts)
 
 
@@ -94,14 +98,36 @@ def _plain_listener() -> Listener:
 
 
 def _table(rows: list[Any]) -> Table:
-    names = [n for n in type(rows[0]).model_fields if any(getattr(row, n) not in (None, [], {}) for row in rows)]
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    """Rows of one model; a model says with `TABLE` which of its fields make the columns."""
+    fields = getattr(type(rows[0]), "TABLE", None) or type(rows[0]).model_fields
+    names = [n for n in fields if any(getattr(row, n) not in (None, [], {}) for row in rows)]
+    table = _empty_table()
     for name in names:
         number = all(isinstance(getattr(row, name), int | float | None) for row in rows)
         table.add_column(_title(name), justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(getattr(row, name))) for name in names))
     return table
+
+
+def _grid(columns: list[str], rows: list[list[Any]]) -> Table:
+    """The rows of a query."""
+    table = _empty_table()
+    for place, name in enumerate(columns):
+        number = all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(Text(clean(name)), justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    return table
+
+
+def _empty_table() -> Table:
+    return Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _listed(values: list[Any]) -> str:
+    """A few entries on lines of their own, many in one paragraph."""
+    return ("\n" if len(values) <= FEW else "; ").join(map(_cell, values))
 
 
 def _pairs(values: dict[str, Any]) -> Table:

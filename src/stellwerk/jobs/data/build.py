@@ -54,11 +54,9 @@ def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list
     normalised = run.map(
         "normalise", tagging.normalised, items, mojibake=spec.normalise.mojibake, unicode=spec.normalise.unicode
     )
-    items = [{"shard": shard} for shard in normalised]
-    scores = run.map("score", tagging.scored, items, languages=spec.languages)
     items = [{"shard": shard, "documents": document} for shard, document in zip(normalised, documents, strict=True)]
-    kinds = spec.personal.kinds if spec.personal.action != "keep" or spec.personal.kinds else []
-    personal = run.map("personal data", tagging.found_personal, items, kinds=kinds)
+    scores = run.map("score", tagging.scored, items, languages=spec.languages)
+    personal = run.map("personal data", tagging.found_personal, items, kinds=spec.personal.kinds)
     return {"documents": list(documents), "normalised": normalised, "scores": scores, "personal": personal}
 
 
@@ -132,6 +130,7 @@ def publish(
             "spec": spec,
             "rows": rows,
             "counts": tally.model_dump(),
+            "languages": _languages(run, shards["finished"]),
             "personal": {"searched": spec["personal"]["kinds"], "not_searched": list(NOT_SEARCHED), **personal},
         },
     )
@@ -149,6 +148,15 @@ def count_personal(run: Run, shards: Sequence[str]) -> dict[str, Any]:
             kinds[pair["values"]] = kinds.get(pair["values"], 0) + pair["counts"]
         documents += pc.count_distinct(table["row"]).as_py()
     return {"counts": dict(sorted(kinds.items())), "documents": documents}
+
+
+def _languages(run: Run, shards: Sequence[str]) -> dict[str, int]:
+    """Kept documents by language."""
+    found: dict[str, int] = {}
+    for shard in shards:
+        for pair in pc.value_counts(read_shard(run.store.path(shard))["language"]).to_pylist():
+            found[str(pair["values"])] = found.get(str(pair["values"]), 0) + pair["counts"]
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 def _measure(run: Run, tally: Tally, personal: dict[str, Any]) -> None:

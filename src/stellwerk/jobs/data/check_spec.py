@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
@@ -106,6 +106,7 @@ class Check(BaseModel):
 class CheckResult(BaseModel):
     """What one condition of one check found."""
 
+    TABLE: ClassVar = ("state", "severity", "name", "n", "failed", "text")
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="name of the check")

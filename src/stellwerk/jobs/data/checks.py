@@ -13,7 +13,7 @@ import polars as pl
 
 from stellwerk.jobs.data import drift
 from stellwerk.jobs.data.check_spec import DRIFT_BOUND, Check, CheckResult
-from stellwerk.jobs.data.conditions import Asked, Condition, Row, conditions, result
+from stellwerk.jobs.data.conditions import ID, Asked, Condition, Row, conditions, result
 from stellwerk.jobs.data.frames import Table, collect, scan
 
 __all__ = ["Check", "CheckResult", "run_checks"]
@@ -46,9 +46,12 @@ def run_checks(current: Table, checks: Sequence[Check], previous: Table | None =
         else:
             for build in conditions(check):
                 wanted.append(build(table, check, len(wanted)))
-    expressions = [expression for each in wanted for expression in each.expressions]
-    row = collect(table.frame.select(pl.len().alias("rows"), *expressions)).row(0, named=True)
-    return [each.read(row) for each in wanted]
+    columns = [column for each in wanted for column in each.columns]
+    answers = [answer for each in wanted for answer in each.answers]
+    ids = [ID] if ID in table.schema else []
+    frame = table.frame.select(*ids, *columns) if ids or columns else table.frame
+    row = collect(frame.select(pl.len().alias("rows"), *answers))
+    return [each.read({name: row[name][0] for name in row.columns}) for each in wanted]
 
 
 def _rows(check: Check, _number: int) -> Condition:
@@ -62,7 +65,7 @@ def _rows(check: Check, _number: int) -> Condition:
         text = f"The table has {n} rows ({said})."
         return result(check, "rows", n=n, failed=0 if ok else 1, value=float(n), bound=said, ok=ok, text=text)
 
-    return Condition([], read)
+    return Condition([], [], read)
 
 
 def _drift_references(table: Asked, checks: Sequence[Check], previous: Table | None) -> dict[str, drift.Reference]:
@@ -76,16 +79,17 @@ def _drift(table: Asked, check: Check, known: dict[str, drift.Reference], compar
     most = float(check.max) if isinstance(check.max, int | float) else DRIFT_BOUND
     problem = reference.problem if reference else None if compared else "there is no previous version to compare with"
     said = f"PSI <= {most:g}"
-    expressions = []
+    columns, answers = [], []
     if reference and not problem:
-        expressions.append(drift.counting(reference, table.schema[column]).alias(f"b{number}"))
+        columns.append(drift.binned(reference, table.schema[column]).alias(f"bin {number}"))
+        answers.append(drift.counting(reference, f"bin {number}").alias(f"b{number}"))
 
     def read(row: Row) -> CheckResult:
         n = int(row["rows"])
         if reference is None or problem or n == 0:
             text = f"Drift of {column}: {problem or 'the table has no rows'}."
             return result(check, "drift", n=0, failed=0, value=None, bound=said, ok=False, text=text, column=column)
-        now = drift.counts(reference, row[f"b{number}"])
+        now = row[f"b{number}"].to_list()
         index, chance = drift.psi(reference.counts, now), drift.by_chance(reference.counts, now)
         text = f"The distribution of {column} moved by a PSI of {index:.3f} from {sum(reference.counts)} to {n} rows."
         if chance > most / 2:
@@ -93,4 +97,4 @@ def _drift(table: Asked, check: Check, known: dict[str, drift.Reference], compar
         ok = index <= most
         return result(check, "drift", n=n, failed=0 if ok else 1, value=index, bound=said, ok=ok, text=text, column=column)
 
-    return Condition(expressions, read)
+    return Condition(columns, answers, read)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from stellwerk.errors import UserError
@@ -18,7 +19,7 @@ from stellwerk.jobs.data.check_spec import Check, CheckResult, State, duration
 from stellwerk.jobs.data.frames import collect, kind, nearest, value
 
 SAMPLE = 5
-_ID = "doc_id"
+ID = "doc_id"
 _ZONES = timedelta(days=1)  # a local time without its zone may lie this far ahead of UTC
 
 Row = dict[str, Any]
@@ -26,9 +27,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Condition:
-    """One question: what to compute, and how to read the answer."""
+    """One question: what to compute, and how to read the answer.
 
-    expressions: list[pl.Expr]
+    Attributes:
+        columns: per row, named; computed once, although several answers are taken from each.
+        answers: one value each, over the columns.
+        read: makes the result of the answers.
+    """
+
+    columns: list[pl.Expr]
+    answers: list[pl.Expr]
     read: Callable[[Row], CheckResult]
 
 
@@ -110,35 +118,36 @@ def _rowwise(table: Asked, check: Check, number: int, condition: str, fine: pl.E
         bound: as the check states it.
         wrong: ends the sentence "3 of 90 values in x ...".
     """
-    column = str(check.column)
-    expressions = [
-        fine.count().alias(f"n{number}"),
-        fine.not_().sum().alias(f"f{number}"),
-        *_sample(table, fine.not_(), number),
-    ]
+    column, broken = str(check.column), f"broken {number}"
+    answers = [pl.col(broken).count().alias(f"n{number}"), pl.col(broken).sum().alias(f"f{number}")]
 
     def read(row: Row) -> CheckResult:
         n, failed = int(row[f"n{number}"]), int(row[f"f{number}"])
         text = f"{_of(failed, n, 'values')} in {column} {wrong}." if n else f"No row has a value in {column}."
         return result(
             check, condition, n=n, failed=failed, value=failed / n if n else None, bound=bound, ok=failed == 0, text=text,
-            doc_ids=row.get(f"s{number}") or (), column=column,
+            doc_ids=_ids(row, number), column=column,
         )  # fmt: skip
 
-    return Condition(expressions, read)
+    return Condition([fine.not_().alias(broken)], [*answers, *_sample(table, broken, number)], read)
 
 
-def _sample(table: Asked, broken: pl.Expr, number: int) -> list[pl.Expr]:
+def _sample(table: Asked, broken: str, number: int) -> list[pl.Expr]:
     """The ids of the first failing rows."""
-    return [pl.col(_ID).filter(broken).head(SAMPLE).implode().alias(f"s{number}")] if _ID in table.schema else []
+    return [pl.col(ID).filter(broken).head(SAMPLE).implode().alias(f"s{number}")] if ID in table.schema else []
+
+
+def _ids(row: Row, number: int) -> list[Any]:
+    sample = row.get(f"s{number}")
+    return [] if sample is None else list(sample)
 
 
 def _not_null(table: Asked, check: Check, number: int) -> Condition:
     column = str(check.column)
     dtype = table.dtype(column, "not_null")
     allowed = 0.0 if check.not_null is True else float(check.not_null or 0)
-    missing = value(column, dtype).is_null()
-    expressions = [missing.sum().alias(f"f{number}"), *_sample(table, missing, number)]
+    missing = f"missing {number}"
+    answers = [pl.col(missing).sum().alias(f"f{number}"), *_sample(table, missing, number)]
     bound = f"at most {allowed:.4g} of the rows without a value" if allowed else "every row has a value"
 
     def read(row: Row) -> CheckResult:
@@ -146,37 +155,48 @@ def _not_null(table: Asked, check: Check, number: int) -> Condition:
         text = f"{_of(failed, n, 'rows')} have no value in {column}." if n else "The table has no rows."
         return result(
             check, "not_null", n=n, failed=failed, value=failed / n if n else None, bound=bound,
-            ok=failed <= allowed * n, text=text, doc_ids=row.get(f"s{number}") or (), column=column,
+            ok=failed <= allowed * n, text=text, doc_ids=_ids(row, number), column=column,
         )  # fmt: skip
 
-    return Condition(expressions, read)
+    return Condition([value(column, dtype).is_null().alias(missing)], answers, read)
 
 
 def _unique(table: Asked, check: Check, number: int) -> Condition:
+    """Different 64-bit hashes prove different values; only where two are equal are the values themselves compared."""
     column = str(check.column)
-    filled = value(column, table.dtype(column, "unique"))
-    distinct = filled.n_unique() - filled.is_null().any().cast(pl.UInt32)
-    expressions = [filled.count().alias(f"n{number}"), distinct.alias(f"d{number}")]
+    dtype = table.dtype(column, "unique")
+    filled = value(column, dtype)
+    if kind(dtype) == "other" and dtype != pl.Null:
+        raise UserError(f"unique of column {column} needs single values, but the column holds {_held(dtype)}")
+    hashes = f"hash {number}"
+    hashed = pl.when(filled.is_not_null()).then((filled.cast(pl.String) if kind(dtype) == "text" else filled).hash())
 
     def read(row: Row) -> CheckResult:
-        n = int(row[f"n{number}"])
-        failed = n - int(row[f"d{number}"])
+        found = np.sort(row[f"h{number}"].to_numpy())
+        n, equal = int(found.size), np.unique(found[1:][found[1:] == found[:-1]])
+        failed, ids = _repeated(table, filled, hashed, equal) if equal.size else (0, [])
         text = f"{_of(failed, n, 'values')} in {column} repeat another one." if n else f"No row has a value in {column}."
         return result(
             check, "unique", n=n, failed=failed, value=failed / n if n else None, bound="no value twice", ok=failed == 0,
-            text=text, doc_ids=_repeated(table, column, filled) if failed > 0 else (), column=column,
+            text=text, doc_ids=ids, column=column,
         )  # fmt: skip
 
-    return Condition(expressions, read)
+    return Condition([hashed.alias(hashes)], [pl.col(hashes).drop_nulls().implode().alias(f"h{number}")], read)
 
 
-def _repeated(table: Asked, column: str, filled: pl.Expr) -> list[Any]:
-    """Documents whose value stands in another one too; asked only after a failure."""
-    if _ID not in table.schema:
-        return []
-    key = table.frame.select(filled.alias("value"), pl.col(_ID).alias("id")).filter(pl.col("value").is_not_null())
-    groups = key.group_by("value").agg(pl.len(), pl.col("id").min()).filter(pl.col("len") > 1)
-    return collect(groups.select(pl.col("id").bottom_k(SAMPLE).sort()))["id"].to_list()
+def _repeated(table: Asked, filled: pl.Expr, hashed: pl.Expr, equal: Any) -> tuple[int, list[Any]]:
+    """How many rows repeat a value of another row, and some of their ids.
+
+    Args:
+        table: the table.
+        filled: the values.
+        hashed: their hashes.
+        equal: the hashes that occur more than once, array of uint64.
+    """
+    ids = pl.col(ID) if ID in table.schema else pl.lit(None, dtype=pl.String)
+    suspects = table.frame.filter(hashed.is_in(pl.Series(equal).implode())).select(filled.alias("value"), ids.alias("id"))
+    groups = collect(suspects.group_by("value").agg(pl.len(), pl.col("id").max())).filter(pl.col("len") > 1)
+    return int((groups["len"] - 1).sum()), groups["id"].drop_nulls().sort().head(SAMPLE).to_list()
 
 
 def _range(table: Asked, check: Check, number: int) -> Condition:
@@ -272,10 +292,11 @@ def _fresh(table: Asked, check: Check, number: int) -> Condition:
         raise UserError(f"not_older_than of column {column} needs dates, but the column holds {_held(dtype)}")
     time = _time(column, dtype)
     limit = table.now + _ZONES
-    expressions = [
-        time.count().alias(f"n{number}"),
-        time.filter(time <= limit).max().alias(f"m{number}"),
-        (time > limit).sum().alias(f"u{number}"),
+    name = f"time {number}"
+    answers = [
+        pl.col(name).count().alias(f"n{number}"),
+        pl.col(name).filter(pl.col(name) <= limit).max().alias(f"m{number}"),
+        (pl.col(name) > limit).sum().alias(f"u{number}"),
     ]
 
     def read(row: Row) -> CheckResult:
@@ -291,7 +312,7 @@ def _fresh(table: Asked, check: Check, number: int) -> Condition:
             text=text, column=column,
         )  # fmt: skip
 
-    return Condition(expressions, read)
+    return Condition([time.alias(name)], answers, read)
 
 
 def _time(column: str, dtype: Any) -> pl.Expr:

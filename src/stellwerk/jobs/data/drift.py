@@ -6,7 +6,6 @@ Knows bins and the formula. Does not know which columns are asked, or what bound
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import polars as pl
 from stellwerk.jobs.data.frames import collect, kind, value
 
 BINS = 10
-MAX_CATEGORIES = 1000
+MAX_CATEGORIES = 200
 FLOOR = 1e-4  # share that an empty bin is given, because the logarithm of 0 has no value
 
 
@@ -64,45 +63,33 @@ def references(previous: pl.LazyFrame, columns: dict[str, Any]) -> dict[str, Ref
         asked[column] = after
     if asked:
         expressions = [_gather(column, schema[column], numeric) for column, numeric in asked.items()]
-        row = collect(previous.select(expressions)).row(0, named=True)
+        row = collect(previous.select(expressions))
         for column, numeric in asked.items():
-            found[column] = _by_edges(column, row[column]) if numeric else _by_value(column, row[column])
+            found[column] = (_by_edges if numeric else _by_value)(column, row[column][0])
     return found
 
 
-def counting(reference: Reference, dtype: Any) -> pl.Expr:
-    """The expression that counts the rows of another version per bin of the reference, as one list.
+def binned(reference: Reference, dtype: Any) -> pl.Expr:
+    """The bin of each row of another version: 0, 1, ... as in `counts` of the reference, the last one for no value.
 
     Args:
         reference: one without a problem.
         dtype: the column's type in that version.
     """
-    if reference.categories or not reference.edges:
-        known = list(reference.categories)
+    last = len(reference.counts) - 1
+    if reference.categories:
         text = pl.col(reference.column).cast(pl.String)
-        bins = [(text == each).sum() for each in known] if len(known) <= BINS else []
-        if bins:
-            other = text.count() - pl.sum_horizontal(bins)
-            return pl.concat_list([each.cast(pl.Int64) for each in [*bins, other, text.null_count()]])
-        index = text.replace_strict(known, list(range(len(known))), default=len(known), return_dtype=pl.Int64)
-        return pl.when(text.is_null()).then(len(known) + 1).otherwise(index).value_counts().implode()
+        known = list(reference.categories)
+        index = text.replace_strict(known, list(range(len(known))), default=last - 1, return_dtype=pl.Int32)
+        return pl.when(text.is_null()).then(last).otherwise(index)
     number = _number(reference.column, dtype)
-    below = [(number < edge).sum().cast(pl.Int64) for edge in reference.edges]
-    filled = number.count().cast(pl.Int64)
-    steps = [below[0], *[high - low for low, high in pairwise(below)], filled - below[-1]]
-    return pl.concat_list([*steps, number.null_count().cast(pl.Int64)])
+    index = pl.sum_horizontal((number >= edge).cast(pl.Int32) for edge in reference.edges)
+    return pl.when(number.is_null()).then(last).otherwise(index)
 
 
-def counts(reference: Reference, answer: Any) -> list[int]:
-    """Bring what `counting` gave into the order of the reference's bins."""
-    cells = list(answer)
-    if cells and isinstance(cells[0], dict):
-        bins = [0] * len(reference.counts)
-        for cell in cells:
-            index, number = cell.values()
-            bins[index] = number
-        return bins
-    return [int(each) for each in cells]
+def counting(reference: Reference, name: str) -> pl.Expr:
+    """The rows per bin of the column that `binned` made, as one list."""
+    return pl.concat_list([(pl.col(name) == index).sum().cast(pl.Int64) for index in range(len(reference.counts))])
 
 
 def psi(expected: list[int] | tuple[int, ...], actual: list[int] | tuple[int, ...]) -> float:
@@ -153,8 +140,8 @@ def _gather(column: str, dtype: Any, numeric: bool) -> pl.Expr:
     return pl.col(column).cast(pl.String).value_counts(name="count").implode().alias(column)
 
 
-def _by_edges(column: str, values: list[float | None]) -> Reference:
-    everything = np.array(values, dtype=float)
+def _by_edges(column: str, values: pl.Series) -> Reference:
+    everything = values.to_numpy()
     numbers = everything[~np.isnan(everything)]
     if numbers.size == 0:
         return Reference(column, problem="the previous version has no value in it")
@@ -168,7 +155,7 @@ def _by_edges(column: str, values: list[float | None]) -> Reference:
     )
 
 
-def _by_value(column: str, cells: list[dict[str, Any]]) -> Reference:
+def _by_value(column: str, cells: pl.Series) -> Reference:
     counted = {cell[column]: int(cell["count"]) for cell in cells}
     missing = counted.pop(None, 0)
     if not counted:

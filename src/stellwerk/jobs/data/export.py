@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.card import DatasetFacts, front_matter, to_markdown
 from stellwerk.jobs.data.croissant import DataFile, croissant_json
-from stellwerk.jobs.data.export_writers import ChatFields, Format, Writer, chat_fields, open_writer, with_turns
+from stellwerk.jobs.data.export_writers import Writer, chat_fields, open_writer, with_turns
+from stellwerk.jobs.data.reports import ChatFields, ExportedFile, ExportResult, Format
 
 MANIFEST: Final = "export.json"
 WHOLE: Final = "data"  # the name of the only part of a table that is not split
@@ -34,32 +34,6 @@ _MAX_SPLITS: Final = 16  # each open split buffers up to a row group
 _BATCH_ROWS: Final = 4_096
 _READ_BUFFER: Final = 2**20
 _SPLIT_NAME: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
-
-
-class ExportedFile(BaseModel):
-    """One file of an export; `rows` is None for a file that holds no rows."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    sha256: str
-    bytes: NonNegativeInt
-    rows: NonNegativeInt | None = None
-
-
-class ExportResult(BaseModel):
-    """What was written. `skipped` counts rows that are in the table but not in the files, by reason."""
-
-    model_config = ConfigDict(frozen=True)
-
-    folder: str
-    format: Format
-    dataset: str
-    digest: str
-    rows: NonNegativeInt
-    splits: dict[str, NonNegativeInt]
-    skipped: dict[str, NonNegativeInt]
-    files: tuple[ExportedFile, ...]
 
 
 def export(

@@ -12,30 +12,18 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Protocol
+from typing import IO, Any, Final, Protocol
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
 
 from stellwerk.errors import UserError
-
-Format = Literal["parquet", "jsonl", "chat", "huggingface", "croissant"]
+from stellwerk.jobs.data.reports import ChatFields, Format
 
 _GROUP_ROWS: Final = 65_536
 _GROUP_BYTES: Final = 32 * 2**20
-
-
-class ChatFields(BaseModel):
-    """The columns that become the turns of a conversation; `system` is left out where its value is empty."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    user: str = "text"
-    assistant: str = "reply"
-    system: str | None = None
 
 
 class Writer(Protocol):

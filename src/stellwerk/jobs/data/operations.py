@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from stellwerk.jobs.data.reports import BuildReport
+from stellwerk.errors import UserError
+from stellwerk.jobs.data.reports import (
+    BuildReport,
+    ChatFields,
+    Erasure,
+    Explanation,
+    ExportResult,
+    Format,
+    QueryResult,
+    SpecSchema,
+    TestReport,
+    TryReport,
+)
 from stellwerk.jobs.data.spec import DatasetSpec
-from stellwerk.operation import Spec, operation
+from stellwerk.operation import LocalPath, Ref, Sensitive, Spec, operation
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
+    from stellwerk.workspace import Workspace
 
-DatasetName = Annotated[str, Spec("datasets", DatasetSpec)]
+SpecName = Annotated[str, Spec("datasets", DatasetSpec)]
+DatasetRef = Annotated[str, Ref("dataset")]
+
+
+def _exit_code(report: TestReport) -> int:
+    return 1 if report.failed else 0
+
+
+@operation(example={"file": "raw/labels.jsonl"}, changes=True)
+def try_(
+    file: Annotated[Path, LocalPath()],
+    save: bool = False,
+    name: str | None = None,
+    *,
+    workspace: Workspace | None = None,
+) -> TryReport:
+    """Look at any file with no spec at all: its columns, languages, copies, personal data. Changes nothing.
+
+    Args:
+        file: csv, tsv, json, jsonl, parquet, xlsx, md, txt or html, also with .gz, .xz or .zst.
+        save: write datasets/NAME.yaml to begin with; the file itself stays where it is.
+        name: the NAME to save it under; made from the name of the file if not given.
+    """
+    from stellwerk.jobs.data import trying
+
+    name = name or trying.name_for(file)
+    inside = workspace is not None and file.resolve().is_relative_to(workspace.root)
+    pattern = str(file.resolve().relative_to(workspace.root) if workspace is not None and inside else file.resolve())
+    report = trying.try_file(file, name, pattern)
+    if save:
+        if workspace is None:
+            raise UserError("--save writes into a workspace, and this folder is in none; make one with: stellwerk init")
+        report.next = [f"stellwerk data build {name}"]
+        report.saved = trying.save(workspace.root, name, report.spec)
+    return report
 
 
 @operation(example={"dataset": "tickets"})
-def build(dataset: DatasetName, *, run: Run) -> BuildReport:
+def build(dataset: SpecName, *, run: Run) -> BuildReport:
     """Build a dataset version from its spec; what was done before is not done again.
 
     Args:
@@ -24,3 +72,117 @@ def build(dataset: DatasetName, *, run: Run) -> BuildReport:
     from stellwerk.jobs.data import build as building
 
     return building.build(run, dataset, run.spec("dataset").check(DatasetSpec))
+
+
+@operation(
+    example={"dataset": "tickets", "sql": "SELECT decision, count(*) AS n FROM ledger GROUP BY decision ORDER BY decision"}
+)
+def query(dataset: DatasetRef, sql: str, limit: int = 100, *, workspace: Workspace) -> QueryResult:
+    """Ask a dataset version in SQL; the tables are documents (kept), ledger (all that came in) and scores.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+        sql: one SELECT in DuckDB's dialect; it can reach nothing but these tables.
+        limit: rows at most.
+    """
+    from stellwerk.jobs.data import sql as asking
+    from stellwerk.jobs.data import versions
+
+    version = workspace.record.resolve(dataset, "dataset")
+    return asking.query(versions.queryable(workspace.store, version), sql, limit)
+
+
+@operation(example={"document": "tickets:T-000001", "dataset": "tickets"})
+def explain(document: str, dataset: str | None = None, *, workspace: Workspace) -> Explanation:
+    """Follow one document through every step: why it is in the dataset or not, what was changed, with which scores.
+
+    Args:
+        document: its id, such as tickets:T-000123, or T-000123.
+        dataset: such as tickets or tickets@3; all datasets are searched if not given.
+    """
+    from stellwerk.jobs.data import explain as explaining
+
+    return explaining.explain(workspace, document, dataset)
+
+
+@operation(example={"dataset": "tickets"}, exit_code=_exit_code)
+def test(dataset: DatasetRef, *, run: Run) -> TestReport:
+    """Run the tests of a dataset's spec on a version: completeness, uniqueness, ranges, formats, freshness, rows, drift.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+    """
+    from stellwerk.jobs.data import testing
+
+    return testing.test(run, run.input(dataset, "dataset"))
+
+
+@operation(example={"dataset": "tickets", "folder": "exports/tickets", "format": "croissant", "overwrite": True})
+def export(
+    dataset: DatasetRef,
+    folder: Annotated[Path, LocalPath()],
+    format: Format = "parquet",
+    user: str = "text",
+    assistant: str = "reply",
+    system: str | None = None,
+    compress: bool = False,
+    overwrite: bool = False,
+    *,
+    run: Run,
+) -> ExportResult:
+    """Write a dataset version into a folder that other tools read, with its data record.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+        folder: where to; it must be absent or empty.
+        format: parquet, jsonl, chat (one conversation a line), huggingface, or croissant.
+        user: for chat, the column of the user's turn.
+        assistant: for chat, the column of the answer.
+        system: for chat, the column of the system's turn.
+        compress: for jsonl and chat, write .jsonl.gz.
+        overwrite: replace what an earlier export wrote there.
+    """
+    from stellwerk.jobs.data import export as exporting
+    from stellwerk.jobs.data import versions
+
+    version = run.input(dataset, "dataset")
+    chat = ChatFields(user=user, assistant=assistant, system=system)
+    facts = versions.facts_of(run.workspace, version)
+    table = versions.table_path(run.store, version)
+    done = exporting.export(table, facts, folder, format, chat, overwrite=overwrite, compress=compress)
+    run.step("export", versions.note_export, inputs=[version], run_id=run.id, format=format, rows=done.rows)
+    return done
+
+
+@operation(example={"dataset": "tickets", "where": "doc_id = 'tickets:T-000002'", "reason": "example of an erasure"})
+def erase(dataset: DatasetRef, where: Annotated[str, Sensitive()], reason: str = "on request", *, run: Run) -> Erasure:
+    """Erase documents logically: a new version without them, and a mark on every version that was made from them.
+
+    Args:
+        dataset: such as tickets; its latest version, or the one named.
+        where: an SQL condition on the documents as they were read, such as "customer_id = 'K-17'"; it is not kept.
+        reason: why; do not name the person.
+    """
+    from stellwerk.jobs.data import erase as erasing
+
+    return erasing.erase(run, dataset, where, reason)
+
+
+@operation(example={}, changes=True)
+def schema(file: Annotated[Path | None, LocalPath()] = None, *, workspace: Workspace | None = None) -> SpecSchema:
+    """Give the JSON Schema of datasets/*.yaml, with which editors complete and check a spec.
+
+    Args:
+        file: write it there; it is only shown if not given.
+    """
+    import json
+
+    from stellwerk.workspace import write_text
+
+    del workspace
+    found = DatasetSpec.model_json_schema()
+    if file is not None:
+        if not file.absolute().parent.is_dir():
+            raise UserError(f"{file.parent} is no folder; make it first")
+        write_text(file, json.dumps(found, indent=2) + "\n")
+    return SpecSchema(file=str(file) if file else None, json_schema=found)

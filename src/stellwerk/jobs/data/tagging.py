@@ -22,13 +22,16 @@ def normalised(shard: pa.Table, *, mojibake: bool, unicode: normalise.Form) -> p
     return normalise.normalise(shard[TEXT], mojibake=mojibake, unicode=unicode)
 
 
-def scored(shard: pa.Table, *, languages: Sequence[str]) -> pa.Table:
+def scored(shard: pa.Table, documents: pa.Table, *, languages: Sequence[str]) -> pa.Table:
     """Kernel: language, quality scores, and the signatures that find copies."""
     texts = shard[TEXT]
     found = language.detect(texts, languages)
     scores = quality.scores(texts, pc.cast(found["language"], pa.string()))
     signatures = duplicates.signatures(texts)
-    tables = (found, scores, signatures)
+    # Parquet gives lists of fixed size back only where none is missing, and a short text has no bands.
+    bands = signatures["bands"].cast(pa.list_(pa.uint64()))
+    signatures = signatures.set_column(signatures.column_names.index("bands"), "bands", bands)
+    tables = (documents.select(["doc_id"]), found, scores, signatures)
     return pa.table({name: table[name] for table in tables for name in table.column_names})
 
 
@@ -59,15 +62,14 @@ def searched_columns(documents: pa.Table) -> list[str]:
 def spread(scores: pa.Table, *, offset: int) -> pa.Table:
     """Kernel: one row for each band of each document: its number among all documents, the band, the hash."""
     bands = scores["bands"].combine_chunks()
-    there = pc.is_valid(bands)
-    size = bands.type.list_size
-    numbers = pa.array(range(offset, offset + len(bands)), pa.int64()).filter(there)
-    kept = bands.filter(there)
+    numbers = np.flatnonzero(pc.is_valid(bands).to_numpy(zero_copy_only=False))
+    hashes = pc.list_flatten(bands)
+    size = len(hashes) // max(len(numbers), 1)
     return pa.table(
         {
-            "document": pa.array(numbers.to_numpy().repeat(size)),
-            "band": pa.array(list(range(size)) * len(kept), pa.int32()),
-            "hash": pc.list_flatten(kept),
+            "document": pa.array(numbers.repeat(size) + offset),
+            "band": pa.array(np.tile(np.arange(size, dtype=np.int32), len(numbers))),
+            "hash": hashes,
         }
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -59,7 +58,7 @@ def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, di
     Returns:
         The table's reference, its schema, the digest of its content, and its rows.
     """
-    from deltalake import write_deltalake
+    from deltalake import WriterProperties, write_deltalake
 
     schema = settle(unify([read_shard(store.path(shard)).schema for shard in shards]))
     digest = ContentDigest(schema)
@@ -72,14 +71,12 @@ def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, di
 
     with store.partial() as folder:
         reader = pa.RecordBatchReader.from_batches(schema, batches())
-        write_deltalake(str(folder), reader, configuration={"delta.dataSkippingStatsColumns": STATISTICS})
+        # Small row groups: readers hold a whole one in memory.
+        properties = WriterProperties(compression="ZSTD", max_row_group_size=ROWS)
+        configuration = {"delta.dataSkippingStatsColumns": STATISTICS}
+        write_deltalake(str(folder), reader, configuration=configuration, writer_properties=properties)
         reference = store.put_table(folder, f"dataset/{name}/{digest.hexdigest()[:32]}")
     return reference, schema_of(schema), digest.hexdigest(), digest.rows
-
-
-def table_path(store: Store, content: dict[str, Any]) -> Path:
-    """The folder of a version's Delta table."""
-    return store.table(content["table"])
 
 
 def _masked(column: pa.ChunkedArray, findings: pa.Table) -> pa.ChunkedArray:

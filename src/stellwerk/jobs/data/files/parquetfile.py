@@ -36,7 +36,7 @@ def read_parquet(source: Source, file: IO[bytes]) -> Iterator[pa.Table]:
     """
     row = 1
     try:
-        parquet = pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
         names = ColumnNames(source.facts).header(parquet.schema_arrow.names)
         batcher = Batcher(source.options.batch_bytes, source.facts)
         yield from batcher.add(_table(source, parquet.schema_arrow.empty_table(), names, row))

@@ -6,6 +6,7 @@ matter stays in the text.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 
@@ -20,13 +21,34 @@ from stellwerk.jobs.data.files.schema import with_facts
 from stellwerk.jobs.data.files.shapes import FileProblem, Source
 from stellwerk.jobs.data.files.unpack import whole
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
-_TITLE_FIELD = re.compile(r"^title[ \t]*:[ \t]*(\S.*?)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
-_HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#\r]*$", re.MULTILINE)
-_UNDERLINED = re.compile(r"^(\S.*?)[ \t\r]*\n(?:=+|-{3,})[ \t\r]*$", re.MULTILINE)
-_FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _BLANKS = re.compile(r"\n\s*\n\s*")
+logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it writes an error for each page without a main text
+HIDDEN = frozenset(("script", "style", "noscript", "template", "head"))
+BLOCKS = frozenset(
+    [
+        "p",
+        "div",
+        "li",
+        "tr",
+        "br",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "section",
+        "article",
+        "ul",
+        "ol",
+        "table",
+        "dt",
+        "dd",
+        "pre",
+        "blockquote",
+    ]
+)
 MAX_NESTING = 2000  # elements within elements; the extractor calls itself for each level
 
 
@@ -70,15 +92,35 @@ def markdown_title(text: str) -> str | None:
     Returns:
         The title, or None.
     """
-    front = _FRONT_MATTER.match(text)
-    if front:
-        field = _TITLE_FIELD.search(front[1])
-        if field:
-            return field[1].strip("\"'") or None
-        text = text[front.end() :]
-    text = _FENCE.sub("", text)
-    found = [match for match in (_HEADING.search(text), _UNDERLINED.search(text)) if match]
-    return min(found, key=lambda match: match.start())[1] if found else None
+    lines = [line.rstrip() for line in text.split("\n")]
+    start = 0
+    if lines[0] == "---":
+        end = next((number for number, line in enumerate(lines[1:], 1) if line in ("---", "...")), None)
+        for line in lines[1:end] if end else []:
+            name, colon, value = line.partition(":")
+            if colon and name.rstrip().lower() == "title" and value.strip():
+                return value.strip().strip("\"'") or None
+        start = end + 1 if end else 1
+    return _first_heading(lines[start:])
+
+
+def _first_heading(lines: list[str]) -> str | None:
+    fence = ""
+    before = ""
+    for line in lines:
+        if fence:
+            fence = "" if line.startswith(fence) else fence
+        elif line.startswith(("```", "~~~")):
+            fence, line = line[:3], ""
+        elif before and (set(line) == {"="} or (set(line) == {"-"} and len(line) > 2)):
+            return before
+        elif line.startswith("#"):
+            marks = len(line) - len(line.lstrip("#"))
+            title = line[marks:].strip(" \t#")
+            if marks <= 6 and title and line[marks] in " \t":
+                return title
+        before = "" if fence else line.strip()
+    return None
 
 
 def page_text(page: str, source: Source) -> tuple[str | None, str]:
@@ -96,22 +138,23 @@ def page_text(page: str, source: Source) -> tuple[str | None, str]:
     """
     tree = _parse(page)
     title = " ".join("".join(tree.xpath("string(//title)")).split()) or None
-    text = None
-    if _nesting(tree) <= MAX_NESTING:
-        text = trafilatura.extract(
-            page,
-            output_format="markdown",
-            include_formatting=True,
-            include_tables=True,
-            include_comments=False,
-            deduplicate=False,
-        )
+    text = _main_text(page) if _nesting(tree) <= MAX_NESTING else None
     if not text or not text.strip():
         text = _all_text(tree)
         source.facts.note("no main text was found in the page, so all its text was taken")
     if not text.strip():
         raise FileProblem("empty_file", "is a page without text; if it is filled by scripts, save it from the browser")
     return title, text.strip() + "\n"
+
+
+def _main_text(page: str) -> str | None:
+    try:
+        text: str | None = trafilatura.extract(
+            page, output_format="markdown", include_formatting=True, include_tables=True, include_comments=False
+        )
+    except Exception:  # noqa: BLE001  (pages from the wild: whatever the extractor trips over, all text of the page is still read)
+        return None
+    return text
 
 
 def _parse(page: str) -> lxml_html.HtmlElement:
@@ -130,9 +173,16 @@ def _nesting(tree: lxml_html.HtmlElement) -> int:
 
 
 def _all_text(tree: lxml_html.HtmlElement) -> str:
-    for element in tree.xpath("//script|//style|//noscript|//template|//head|//comment()"):
-        element.drop_tree()
-    for element in tree.iter("p", "div", "li", "tr", "br", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article"):
-        element.tail = "\n" + (element.tail or "")
-    text = "".join(tree.itertext())
+    parts: list[str] = []
+    hidden = 0
+    for event, element in etree.iterwalk(tree, events=("start", "end", "comment", "pi")):
+        starts = event == "start"
+        if element.tag in HIDDEN:
+            hidden += 1 if starts else -1
+        elif element.tag in BLOCKS:
+            parts.append("\n")
+        piece = element.text if starts else element.tail
+        if piece and not hidden:
+            parts.append(piece)
+    text = "".join(parts)
     return _BLANKS.sub("\n\n", "\n".join(line.strip() for line in text.splitlines())).strip()
