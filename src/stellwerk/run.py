@@ -14,13 +14,14 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import Operation, Ref, Sensitive, Spec, find
@@ -82,7 +83,8 @@ class Run:
 
     def input(self, reference: str, kind: str | None = None) -> Version:
         """Resolve a reference, once for the run: a resumed run gets the version that it began with."""
-        pinned = self._snapshots.get(f"ref:{kind}:{reference}")
+        kinds = [kind] if kind else [key.split(":")[1] for key in self._snapshots if key.startswith("ref:")]
+        pinned = next((p for k in kinds if (p := self._snapshots.get(f"ref:{k}:{reference}"))), None)
         return self.record.resolve(pinned["version"] if pinned else reference, kind)
 
     def step(self, name: str, function: Callable[..., Any], /, *, inputs: Sequence[Version] = (), **parameters: Any) -> Any:
@@ -155,7 +157,9 @@ class Run:
         pending = self._at_work()
 
         def write(transaction: Transaction) -> None:
-            transaction.put_version(kind, name, identity=identity, facts=facts or {}, content=content, run=self.id)
+            made = transaction.put_version(kind, name, identity=identity, facts=facts or {}, content=content, run=self.id)
+            if any(self.store.missing(made.content)):
+                transaction.update(tables.version, made.id, content=dict(content))
 
         key = version_id(kind, name, identity)
         pending.outputs.append(key)
@@ -248,6 +252,15 @@ class Run:
         if self.stopped:
             raise Interrupted(f"run {self.id[:8]} was cancelled; start it again with: stellwerk runs resume {self.id[:8]}")
 
+    def set_state(self, state: str, **changes: Any) -> None:
+        """Note where the run stands, unless another process has it now."""
+        with self._committing() as transaction:
+            transaction.update(tables.run, self.id, state=state, **changes)
+
+    def keep_lease(self) -> bool:
+        """Push the expiry of the lease ahead; False when another process has the run now."""
+        return leases.renew(self.record.database, self.id, self._token)
+
     def latest_outputs(self) -> list[Version]:
         """The versions that this run has made or met again, so far."""
         query = select(tables.edge.c.version).where(tables.edge.c.run == self.id, tables.edge.c.direction == "output")
@@ -269,24 +282,42 @@ class Run:
         for start in range(0, len(keys), 500):
             where = tables.step.c.key.in_(keys[start : start + 500])
             for row in self.record.rows(tables.step, where, order=tables.step.c.finished):
-                known[row["key"]] = row
+                if row["run"] == self.id or known.get(row["key"], row)["run"] != self.id:
+                    known[row["key"]] = row
         known = {key: row for key, row in known.items() if not any(self.store.missing(row["outcome"]))}
+        edges = self._edges(known.values())
+        known = {key: row for key, row in known.items() if self._are_whole(edges.get(row["id"], []))}
         foreign = [row for row in known.values() if row["run"] != self.id]
         if foreign:
-            self._reuse(foreign, name)
+            self._reuse(foreign, edges, name)
         self.remembered += len(known)
         return {key: row["outcome"] for key, row in known.items()}
 
-    def _reuse(self, steps: Sequence[Mapping[str, Any]], name: str) -> None:
+    def _edges(self, steps: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """The edges of steps, by step."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        keys = [step["id"] for step in steps]
+        for start in range(0, len(keys), 500):
+            for edge in self.record.rows(tables.edge, tables.edge.c.step.in_(keys[start : start + 500])):
+                found.setdefault(edge["step"], []).append(edge)
+        return found
+
+    def _are_whole(self, edges: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether all that a step's output versions consist of is still in the store."""
+        made = [edge["version"] for edge in edges if edge["direction"] == "output"]
+        return not made or not any(
+            any(self.store.missing(version.content)) for version in self.record.versions(tables.version.c.id.in_(made))
+        )
+
+    def _reuse(self, steps: Sequence[Mapping[str, Any]], edges: Mapping[str, list[dict[str, Any]]], name: str) -> None:
         """Note that this run takes steps of earlier runs, with their edges: equal content adds an edge, not a number."""
-        edges = self.record.rows(tables.edge, tables.edge.c.step.in_([step["id"] for step in steps]))
         with self._committing() as transaction:
             for step in steps:
                 row = transaction.insert(
                     tables.step, run=self.id, key=step["key"], name=name, reused=step["reused"] or step["id"],
                     outcome=step["outcome"], seconds=0.0, finished=transaction.at,
                 )  # fmt: skip
-                for edge in (edge for edge in edges if edge["step"] == step["id"]):
+                for edge in edges.get(step["id"], []):
                     self._link(transaction, row["id"], edge["direction"], edge["version"])
                     if edge["direction"] == "output":
                         transaction.make_latest(edge["version"], self.id)
@@ -373,29 +404,45 @@ def execute(
     token = leases.claim(workspace.record.database, run_id)
     if token is None:
         raise UserError(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
-    code = code_digest(operation.function.__module__)
-    _set_state(workspace, row, "running", started=row["started"] or now(), code=code, finished=None, error=None)
-    workspace.store.sweep()
-    run = Run(workspace, {**row, "code": code}, token, listener)
     try:
-        with _heartbeat(run, token):
-            result = operation.function(**checked, run=run)
+        run = _begin(workspace, run_id, code_digest(operation.function.__module__), token, listener)
+        result = _work(run, operation, checked)
+    finally:
+        leases.release(workspace.record.database, run_id, token)
+    workspace.update_lock(changed=run.done > 0)
+    return result
+
+
+def _begin(workspace: Workspace, run_id: str, code: str, token: int, listener: Listener | None) -> Run:
+    """Note that a run is worked on, now that its lease is held."""
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    if row["state"] == "done":
+        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+    run = Run(workspace, {**row, "code": code}, token, listener)
+    run.set_state("running", started=row["started"] or now(), code=code, finished=None, error=None)
+    workspace.store.sweep()
+    return run
+
+
+def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
+    """Call the operation, and note how it ended."""
+    try:
+        with _heartbeat(run):
+            result = operation.function(**values, run=run)
             run.check()
-        _set_state(workspace, row, "done", token, finished=now(), result=_as_json(result))
+        run.set_state("done", finished=now(), result=_as_json(result))
     except (KeyboardInterrupt, Interrupted):
         state = "cancelled" if run.stopped == "cancelled" else "interrupted"
-        _set_state(workspace, row, state, token, finished=now())
-        raise Interrupted(f"run {run_id[:8]} was {state}; go on with: stellwerk runs resume {run_id[:8]}") from None
+        run.set_state(state, finished=now())
+        raise Interrupted(f"run {run.id[:8]} was {state}; go on with: stellwerk runs resume {run.id[:8]}") from None
     except leases.LeaseLost:
         raise
     except BaseException as error:
-        _set_state(workspace, row, "failed", token, finished=now(), error=f"{type(error).__name__}: {error}")
+        # Names of files may hold bytes that are no text.
+        sentence = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+        run.set_state("failed", finished=now(), error=sentence)
         raise
-    finally:
-        workspace.record.clear_progress(run_id)
-        leases.release(workspace.record.database, run_id, token)
-    if run.done:
-        workspace.write_lock()
+    run.record.clear_progress(run.id)
     return result
 
 
@@ -418,14 +465,15 @@ def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) 
 
 def cancel(workspace: Workspace, run_id: str) -> str:
     """Ask a run to stop; returns its state now."""
-    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
-    if row["state"] in ENDED:
-        raise UserError(f"run {run_id[:8]} has ended ({row['state']}); there is nothing to cancel")
-    if leases.held(workspace.record.database, run_id):
-        _set_state(workspace, row, "cancelling")
-        return "cancelling"
-    _set_state(workspace, row, "cancelled", finished=now())
-    return "cancelled"
+    with workspace.record.writing(workspace.person) as transaction:
+        state = transaction.connection.execute(select(tables.run.c.state).where(tables.run.c.id == run_id)).scalar_one()
+        if state in ENDED:
+            raise UserError(f"run {run_id[:8]} has ended ({state}); there is nothing to cancel")
+        if leases.is_held(transaction.connection, run_id):
+            transaction.update(tables.run, run_id, state="cancelling")
+            return "cancelling"
+        transaction.update(tables.run, run_id, state="cancelled", finished=now())
+        return "cancelled"
 
 
 def call(workspace: Workspace | None, operation: Operation, values: Mapping[str, Any]) -> Any:
@@ -460,24 +508,27 @@ def code_digest(module: str) -> str:
 
 
 @contextmanager
-def _heartbeat(run: Run, token: int) -> Iterator[None]:
+def _heartbeat(run: Run) -> Iterator[None]:
     """Keep the lease, and watch for a wish to cancel, on a thread of its own."""
     over = threading.Event()
+    worker = threading.get_ident() if threading.current_thread() is threading.main_thread() else None
 
     def beat() -> None:
         renewed = time.monotonic()
         while not over.wait(0.5):
-            state = run.record.rows(tables.run, tables.run.c.id == run.id)[0]["state"]
-            if state == "cancelling":
-                run.stopped = "cancelled"
-            if time.monotonic() - renewed > leases.SECONDS / 3:
-                renewed = time.monotonic()
-                if not leases.renew(run.record.database, run.id, token):
-                    run.stopped = "lost"
-            if run.stopped:
-                # The main thread may be deep in the engine; an interrupt reaches it there.
-                signal.raise_signal(signal.SIGINT)
-                return
+            # A record that cannot be reached now may be in a moment; without it nothing is committed anyway.
+            with suppress(SQLAlchemyError):
+                if run.record.rows(tables.run, tables.run.c.id == run.id)[0]["state"] == "cancelling":
+                    run.stopped = "cancelled"
+                if time.monotonic() - renewed > leases.SECONDS / 3:
+                    renewed = time.monotonic()
+                    if not run.keep_lease():
+                        run.stopped = "lost"
+            # The main thread may be deep in the engine; an interrupt reaches it there. Other threads ask `check`.
+            while run.stopped and worker is not None:
+                signal.pthread_kill(worker, signal.SIGINT)
+                if over.wait(15):
+                    return
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -486,13 +537,6 @@ def _heartbeat(run: Run, token: int) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def _set_state(workspace: Workspace, row: Mapping[str, Any], state: str, token: int | None = None, **changes: Any) -> None:
-    with workspace.record.writing(workspace.person) as transaction:
-        if token is not None:
-            leases.check(transaction.connection, row["id"], token)
-        transaction.update(tables.run, row["id"], state=state, **changes)
 
 
 def _as_json(value: Any) -> Any:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FILE = "stellwerk.yaml"
 LOCK = "stellwerk.lock"
 STATE = ".stellwerk"
+DAMAGED = "this is not what was written there; take the file back from git, or remove it and build again"
 HEADER = "# A Stellwerk workspace: what people decide is in the files beside this one, what happened is in the record.\n"
 
 
@@ -158,31 +159,47 @@ class Workspace:
         path = self.spec_path(folder, name)
         return parse(read_text(path), f"{folder}/{path.name}").check(model)
 
+    def update_lock(self, changed: bool) -> None:
+        """Write the lock file if something was made, or if it does not pin what is the latest now."""
+        if changed or self.lock().get("versions") != self._pinned():
+            self.write_lock()
+
     def write_lock(self) -> None:
         """Pin in `stellwerk.lock` the latest version of each asset, and the head of the journal as an anchor."""
         import yaml
 
-        from stellwerk.record import journal, tables
+        from stellwerk.record import journal
 
-        record = self.record
-        latest = record.versions(
-            tables.version.c.id.in_(
-                tables.alias.select().with_only_columns(tables.alias.c.version).where(tables.alias.c.name == "latest")
-            )
-        )
-        with record.database.reading() as connection:
+        with self.record.database.reading() as connection:
             anchor = journal.head(connection)
-        content = {
-            "anchor": {"seq": anchor.seq, "hash": anchor.hash},
-            "versions": {f"{v.kind}/{v.name}": {"number": v.number, "digest": v.digest} for v in latest},
-        }
+        content = {"anchor": {"seq": anchor.seq, "hash": anchor.hash}, "versions": self._pinned()}
         text = "# Written by Stellwerk; commit it. It pins versions, and anchors the record's journal.\n"
         write_text(self.root / LOCK, text + yaml.safe_dump(content, sort_keys=True))
+
+    def _pinned(self) -> dict[str, dict[str, Any]]:
+        """Number and digest of the latest version of each asset."""
+        from stellwerk.record import tables
+
+        newest = tables.alias.select().with_only_columns(tables.alias.c.version).where(tables.alias.c.name == "latest")
+        latest = self.record.versions(tables.version.c.id.in_(newest))
+        return {f"{v.kind}/{v.name}": {"number": v.number, "digest": v.digest} for v in latest}
 
     def lock(self) -> dict[str, Any]:
         """What the lock file says; empty where there is none."""
         path = self.root / LOCK
-        return (parse(read_text(path), LOCK).value or {}) if path.is_file() else {}
+        found = parse(read_text(path), LOCK).value if path.is_file() else None
+        if found is not None and not isinstance(found, dict):
+            raise UserError(f"{LOCK}: {DAMAGED}")
+        return found or {}
+
+    def anchor(self) -> tuple[int, str] | None:
+        """The head of the journal as the lock file noted it: the number of an entry, and its hash."""
+        match self.lock().get("anchor"):
+            case None:
+                return None
+            case {"seq": int(seq), "hash": str(digest)}:
+                return seq, digest
+        raise UserError(f"{LOCK}: {DAMAGED}")
 
 
 def write_text(path: Path, text: str) -> None:

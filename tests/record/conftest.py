@@ -7,42 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from records import open_record
 
-from stellwerk.record import tables
-from stellwerk.record.database import Database
-from stellwerk.record.record import Record, Transaction
-
-PERSON = "0" * 32
-
-
-def open_record(path: Path) -> Record:
-    """Open the record in a database file."""
-    return Record(Database(f"sqlite:///{path}"))
-
-
-def add_run(transaction: Transaction, **values: object) -> str:
-    """A run that versions can hang on."""
-    row = {
-        "operation": "data.build", "parameters": {"dataset": "tickets"}, "snapshots": {}, "code": "c" * 64, "state": "done",
-        "person": PERSON, "created": transaction.at, **values,
-    }  # fmt: skip
-    return str(transaction.insert(tables.run, **row)["id"])
-
-
-def add_step(transaction: Transaction, run: str, name: str = "step") -> str:
-    """A step of a run."""
-    row = transaction.insert(
-        tables.step, run=run, key=f"key of {name}", name=name, reused=None, outcome={"made": name}, seconds=0.5,
-        finished=transaction.at,
-    )  # fmt: skip
-    return str(row["id"])
-
-
-def link(transaction: Transaction, run: str, step: str, *, reads: tuple[str, ...] = (), makes: tuple[str, ...] = ()) -> None:
-    """The edges of a step."""
-    for direction, versions in (("input", reads), ("output", makes)):
-        for version in versions:
-            transaction.insert(tables.edge, run=run, step=step, version=version, direction=direction)
+from stellwerk.record.record import Record
 
 
 @pytest.fixture(scope="session")

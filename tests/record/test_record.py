@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PERSON, add_run, add_step, link, open_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import PERSON, add_run, add_step, link, open_record, problems
 
 from stellwerk.errors import StellwerkError, UserError
-from stellwerk.record import journal, tables
+from stellwerk.record import tables
 from stellwerk.record.lineage import neighbours, walk
 from stellwerk.record.record import ERASED, Record, Version, version_id
 
@@ -24,11 +24,6 @@ def put(record: Record, name: str, rows: Any, *, kind: str = "dataset", facts: d
         return transaction.put_version(
             kind, name, identity={"rows": rows}, facts=facts or {}, content={}, run=add_run(transaction)
         )
-
-
-def problems(record: Record) -> list[str]:
-    with record.database.reading() as connection:
-        return list(journal.verify(connection))
 
 
 def test_versions_are_numbered_without_gaps_for_each_asset(record: Record) -> None:
@@ -247,7 +242,7 @@ def test_progress_is_of_the_moment_and_not_journaled(record: Record) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from conftest import PERSON, add_run, open_record
+from records import PERSON, add_run, open_record
 from stellwerk.record import tables
 record = open_record(Path(sys.argv[1]))
 record.person("the same name")
@@ -282,7 +277,7 @@ def test_four_processes_write_at_once_and_nothing_is_lost(record: Record, tmp_pa
 OPENER = """
 import sys
 from pathlib import Path
-from conftest import open_record
+from records import open_record
 print(len(open_record(Path(sys.argv[1])).versions()))
 """
 

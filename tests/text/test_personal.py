@@ -121,6 +121,7 @@ def test_one_value_is_found_exactly(text: str, expected: tuple[str, str]) -> Non
         "Version 0.12.345.678, Abschnitt 01.02.03.04, Betrag 1.234.567,89 € und 00.350.000",
         "Bestellung 01719876543 und Sendungsnummer 00340434161094042557",
         "Rechnung 4111111111111111, EAN 4012345678901, ISBN 978-3-16-148410-0",
+        "Maschine 0815-4711, Sensor 0357-5848-6003 und Pos. 0010",
         "Az. 1 BvR 2222/12 vom 12.11.2013, BGHZ 123, 456 und 067/2024/8931",
         "a1b2c3d4-0171-4234-8567-0123456789ab",
         "",
@@ -239,11 +240,23 @@ def _cpu(texts: list[str]) -> float:
 
 
 @pytest.mark.parametrize(
-    "unit", ["1 1 1 ", "a@a@a@", "((((", "a@a.de@", "4 4 4 ", "-----BEGIN PRIVATE KEY-----", "a://b:c", "token=", "\xad", "01 "]
+    ("unit", "seconds"),
+    [
+        ("1 1 1 ", 1),
+        ("a@a@a@", 1),
+        ("((((", 1),
+        ("\xad", 1),
+        ("a@a.de@", 3),
+        ("4 4 4 ", 3),
+        ("01 ", 3),
+        ("token=", 3),
+        ("a://b:c", 3),
+        ("-----BEGIN PRIVATE KEY-----", 3),
+    ],
 )
-def test_adversarial_text_takes_linear_time(unit: str) -> None:
+def test_adversarial_text_takes_linear_time(unit: str, seconds: float) -> None:
     _cpu(["warm up 0171 2345678"])
-    assert _cpu([(unit * 1_000_000)[:1_000_000]]) < 2  # a second on a quiet machine
+    assert _cpu([(unit * 1_000_000)[:1_000_000]]) < seconds
 
 
 def test_many_short_texts_are_matched_together() -> None:

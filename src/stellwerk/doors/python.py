@@ -10,16 +10,27 @@ from stellwerk.operation import Operation, load, packages
 from stellwerk.workspace import Workspace
 
 
-class OpenWorkspace(Workspace):
-    """A workspace whose operations are called as `workspace.data.build("tickets")` or `workspace.show("tickets")`."""
+class OpenWorkspace:
+    """A workspace whose operations are called as `opened.data.build("tickets")` or `opened.show("tickets")`.
+
+    Attributes:
+        workspace: the folder with its record, store and engine, for what no operation offers.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
 
     def __getattr__(self, name: str) -> Any:
         if name in packages():
-            return Package(self, name)
+            return Package(self.workspace, name)
         operations = load("")
         if name in operations:
-            return _bound(self, operations[name])
-        raise AttributeError(f"a workspace has no {name!r}; packages: {', '.join(packages())}")
+            return _bound(self.workspace, operations[name])
+        known = ", ".join([*packages(), *operations])
+        raise AttributeError(f"an open workspace has no {name!r}; there are: {known}")
+
+    def __dir__(self) -> list[str]:
+        return sorted([*packages(), *load(""), "workspace"])
 
 
 class Package:
@@ -46,7 +57,7 @@ def open_workspace(path: str | Path | None = None) -> OpenWorkspace:
     Raises:
         UserError: there is none.
     """
-    return OpenWorkspace(Path(path)) if path is not None else OpenWorkspace(Workspace.find().root)
+    return OpenWorkspace(Workspace(Path(path)) if path is not None else Workspace.find())
 
 
 def _bound(workspace: Workspace, entry: Operation) -> Any:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from rich.text import Text
 from stellwerk.run import Listener
 
 FEW = 6
+SHORT = 10
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -100,11 +102,10 @@ def _plain_listener() -> Listener:
 def _table(rows: list[Any]) -> Table:
     """Rows of one model; a model says with `TABLE` which of its fields make the columns."""
     fields = getattr(type(rows[0]), "TABLE", None) or type(rows[0]).model_fields
-    names = [n for n in fields if any(getattr(row, n) not in (None, [], {}) for row in rows)]
+    names = [n for n in fields if any(getattr(row, n) not in (None, [], {}, (), "") for row in rows)]
     table = _empty_table()
     for name in names:
-        number = all(isinstance(getattr(row, name), int | float | None) for row in rows)
-        table.add_column(_title(name), justify="right" if number else "left", overflow="fold")
+        _add_column(table, _title(name), [getattr(row, name) for row in rows])
     for row in rows:
         table.add_row(*(Text(_cell(getattr(row, name))) for name in names))
     return table
@@ -114,11 +115,18 @@ def _grid(columns: list[str], rows: list[list[Any]]) -> Table:
     """The rows of a query."""
     table = _empty_table()
     for place, name in enumerate(columns):
-        number = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(Text(clean(name)), justify="right" if number else "left", overflow="fold")
+        _add_column(table, clean(name), [row[place] for row in rows])
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     return table
+
+
+def _add_column(table: Table, title: str, values: list[Any]) -> None:
+    """Numbers stand on the right and are never broken over lines."""
+    number = all(isinstance(value, int | float | None) for value in values)
+    longest = max((len(_cell(value)) for value in values), default=0)
+    least = longest if number or longest <= SHORT else None
+    table.add_column(Text(title), justify="right" if number else "left", overflow="fold", min_width=least)
 
 
 def _empty_table() -> Table:
@@ -154,6 +162,8 @@ def _cell(value: Any) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
         case list() | tuple():
             return ", ".join(map(_cell, value))
         case dict():

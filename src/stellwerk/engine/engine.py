@@ -7,17 +7,20 @@ is an importable function from `pyarrow.Table` to `pyarrow.Table`; it knows noth
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
+import logging
 import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stellwerk.errors import MissingExtra, StellwerkError
+from stellwerk.errors import MissingExtra, StellwerkError, UserError
 from stellwerk.store.store import PREFIX, Store
 
 if TYPE_CHECKING:
@@ -60,8 +63,9 @@ class Engine:
             for index, call in enumerate(calls):
                 yield index, _outcome(task(call))
             return
-        for row in _on_processes(task, calls, min(self.workers, len(calls))):
-            yield row["index"], _outcome(row["result"])
+        with self.store.partial() as sign, _ending(sign):
+            for row in _on_processes(task, calls, min(self.workers, len(calls)), sign):
+                yield row["index"], _outcome(row["result"])
 
     def group(self, shards: Sequence[str], keys: Sequence[str], gather: str) -> pa.Table:
         """Bring rows with equal keys together, over all shards; groups of one are left out.
@@ -74,6 +78,10 @@ class Engine:
         Returns:
             One row a group: the keys, and `gather` as a list.
         """
+        if not shards:
+            import pyarrow as pa
+
+            return pa.table({**{key: pa.nulls(0) for key in keys}, gather: pa.array([], pa.list_(pa.null()))})
         daft = _daft()
         frame = daft.read_parquet([str(self.store.path(shard)) for shard in shards]).select(*keys, gather)
         for key in keys:
@@ -105,7 +113,7 @@ def _work(root: str, kernel: Kernel, parameters: Mapping[str, Any], call: str) -
         given = {name: _table(store, value) for name, value in json.loads(call).items()}
         return json.dumps({"shard": write_shard(store, kernel(**given, **parameters))})
     except StellwerkError as error:
-        return json.dumps({"error": str(error)})
+        return json.dumps({"error": str(error), "by_user": isinstance(error, UserError)})
     except Exception as error:  # noqa: BLE001 - reported by the run with its traceback
         return json.dumps({"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
 
@@ -118,20 +126,20 @@ def _table(store: Store, value: Any) -> Any:
 def _outcome(result: str) -> str:
     found = json.loads(result)
     if "error" in found:
-        failure = StellwerkError(found["error"])
+        failure = UserError(found["error"]) if found.get("by_user") else StellwerkError(found["error"])
         if "trace" in found:
             failure.add_note(found["trace"])
         raise failure
     return str(found["shard"])
 
 
-def _on_processes(task: Callable[[str], str], calls: Sequence[str], workers: int) -> Iterator[dict[str, Any]]:
-    daft = _daft()
+def _on_processes(task: Callable[[str], str], calls: Sequence[str], workers: int, sign: Path) -> Iterator[dict[str, Any]]:
+    daft, driver = _daft(), os.getpid()
 
     @daft.cls(use_process=True, max_concurrency=workers)
     class Worker:
         def __init__(self) -> None:
-            die_with_parent()
+            live_while(driver, sign)
 
         @daft.method.batch(return_dtype=daft.DataType.string(), batch_size=1)  # type: ignore[untyped-decorator]
         def work(self, calls: Any) -> list[str]:
@@ -144,14 +152,41 @@ def _on_processes(task: Callable[[str], str], calls: Sequence[str], workers: int
         raise StellwerkError(f"a worker process died, perhaps for want of memory ({str(error)[:200]})") from None
 
 
-def die_with_parent() -> None:
-    """End this process soon after the one that started it, however that ended."""
-    parent = os.getppid()
+@contextmanager
+def _ending(sign: Path) -> Iterator[None]:
+    """Make the sign that workers live by; when a map is left before its end, wait until they are gone.
+
+    Python would end with an abort if it ended while Daft's threads still talk to a worker.
+    """
+    with sign.open("w") as held:
+        try:
+            yield
+        except BaseException:
+            sign.unlink()
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                with suppress(BlockingIOError):
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.05)
+            time.sleep(0.2)  # for the threads themselves, which nothing tells apart from idle ones
+            raise
+
+
+def live_while(parent: int, sign: Path) -> None:
+    """End this process soon after the one that started it, however that ended, or after a file is gone.
+
+    Daft leaves its workers running when another one died or nobody asks for their results any more.
+    """
+
+    held = sign.open()
+    fcntl.flock(held, fcntl.LOCK_SH)
 
     def watch() -> None:
         # Linux can send a signal instead, but sends it when the parent's *thread* ends, and Daft's threads come and go.
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        while os.getppid() == parent and sign.exists():
+            time.sleep(0.2)
+        held.close()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -163,4 +198,6 @@ def _daft() -> Any:
         import daft
     except ModuleNotFoundError:
         raise MissingExtra("data", "daft") from None
+    # What goes wrong is raised, and said once.
+    logging.getLogger("daft_local_execution").setLevel(logging.CRITICAL)
     return daft

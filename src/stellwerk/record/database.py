@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from stellwerk.errors import StellwerkError
+from stellwerk.errors import StellwerkError, UserError
 from stellwerk.record import tables
 
 HEAD = "0001"
@@ -52,6 +52,8 @@ class Database:
             raise StellwerkError(f"the record at {self.engine.url!r} cannot be opened: {error.orig}") from None
         if current == HEAD:
             return
+        if current is not None and current > HEAD:
+            raise UserError(f"the record at {self.engine.url!r} was made by a newer Stellwerk; update this one")
         from alembic import command
         from alembic.config import Config
 
@@ -77,6 +79,8 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
+    # Bytes that are no UTF-8 were not written here; they are read all the same, so that verify can name their row.
+    connection.text_factory = lambda content: content.decode(errors="surrogateescape")
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from sqlalchemy import Connection, Float, Table, select, update
 from stellwerk.record import tables
 
 START = "0" * 64
+PAGE = 500
+UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ def row_digest(table: Table, row: Mapping[str, Any]) -> str:
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no blanks; the same bytes for the same value on every machine."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # Names of files that are not UTF-8 hold lone surrogates.
+    return text.encode(errors="surrogatepass")
 
 
 def plain(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def plain(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
     for column in table.columns:
         value = row.get(column.name)
         if isinstance(column.type, Float) and value is not None:
-            value = float(value)
+            value = float(value) + 0.0  # SQLite keeps no negative zero
         elif isinstance(value, dict | list | tuple):
             value = json.loads(canonical(value))
         found[column.name] = value
@@ -95,41 +100,66 @@ def verify(connection: Connection, anchors: Iterable[Anchor] = ()) -> Iterator[s
     for row in connection.execute(select(tables.journal).order_by(tables.journal.c.seq)).mappings():
         entry = dict(row)
         seq = entry["seq"]
-        if seq != expected:
+        if seq < expected:
+            yield f"journal: entry {seq} was added before the first"
+        elif seq != expected:
             gap = f"entry {expected} was" if seq == expected + 1 else f"entries {expected} to {seq - 1} were"
             yield f"journal: {gap} removed"
         elif entry["previous"] != previous:
             yield f"journal: entry {seq} does not follow entry {seq - 1}: one of them was changed or moved"
         if _hash(entry) != entry["hash"]:
             yield f"journal: entry {seq} ({entry['subject']} {entry['key']}) was changed or moved"
-        expected, previous = seq + 1, entry["hash"]
+        expected, previous = max(seq + 1, 1), entry["hash"]
         hashes[seq] = previous
         latest[entry["subject"], entry["key"]] = entry["digest"]
-    yield from _heads(head(connection), hashes, anchors)
+    heads = [Anchor(row.seq, row.hash) for row in connection.execute(select(tables.journal_head))]
+    if len(heads) != 1:
+        yield f"journal: it has {len(heads)} heads, expected one: one was removed or added"
+    yield from _heads(heads, hashes, anchors)
     yield from _rows(connection, latest)
 
 
-def _heads(own: Anchor, hashes: Mapping[int, str], anchors: Iterable[Anchor]) -> Iterator[str]:
-    for anchor in (own, *anchors):
+def _heads(own: Iterable[Anchor], hashes: Mapping[int, str], anchors: Iterable[Anchor]) -> Iterator[str]:
+    end = max(hashes, default=0)
+    for anchor in (*own, *anchors):
         if anchor.seq and anchor.seq not in hashes:
-            end = max(hashes, default=0)
             yield f"journal: it ends at entry {end}, but {anchor.place} knows entry {anchor.seq}: its tail was cut"
         elif anchor.seq and hashes[anchor.seq] != anchor.hash:
             yield f"journal: entry {anchor.seq} is not the one that {anchor.place} knows: the journal was written anew"
-    if max(hashes, default=0) > own.seq:
-        yield f"journal: it goes on after entry {own.seq}, which is its head: entries were added"
+    for anchor in own:
+        if end > anchor.seq:
+            yield f"journal: it goes on after entry {anchor.seq}, which is its head: entries were added"
+        elif not anchor.seq and anchor.hash != START:
+            yield "journal: its head was changed"
 
 
 def _rows(connection: Connection, latest: dict[tuple[str, str], str]) -> Iterator[str]:
     for table in tables.JOURNALED:
-        for row in connection.execute(select(table)).mappings():
-            digest = latest.pop((table.name, row["id"]), None)
-            if digest is None:
-                yield f"{table.name} {row['id']}: the row was added without the journal"
-            elif digest != row_digest(table, dict(row)):
-                yield f"{table.name} {row['id']}: the row was changed"
+        for key, digest in _digests(connection, table):
+            known = latest.pop((table.name, key), None)
+            if known is None:
+                yield f"{table.name} {key}: the row was added without the journal"
+            elif known != digest:
+                yield f"{table.name} {key}: the row was changed"
     for name, key in latest:
         yield f"{name} {key}: the row was removed"
+
+
+def _digests(connection: Connection, table: Table) -> Iterator[tuple[str, str | None]]:
+    """The id and digest of each row; no digest for a row that cannot even be read, so that it was not written here."""
+    keys = list(connection.execute(select(table.c.id)).scalars())
+    for start in range(0, len(keys), PAGE):
+        page = keys[start : start + PAGE]
+        try:
+            rows = connection.execute(select(table).where(table.c.id.in_(page))).mappings().all()
+            found = {row["id"]: row_digest(table, dict(row)) for row in rows}
+        except UNREADABLE:
+            found = {}
+            for key in page:
+                with suppress(*UNREADABLE):
+                    row = connection.execute(select(table).where(table.c.id == key)).mappings().one()
+                    found[key] = row_digest(table, dict(row))
+        yield from ((key, found.get(key)) for key in page)
 
 
 def _hash(entry: Mapping[str, Any]) -> str:

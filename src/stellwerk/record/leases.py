@@ -65,7 +65,12 @@ def release(database: Database, key: str, token: int) -> None:
 def held(database: Database, key: str) -> bool:
     """Whether a living process works on the run."""
     with database.reading() as connection:
-        row = connection.execute(select(tables.lease).where(tables.lease.c.id == key)).one_or_none()
+        return is_held(connection, key)
+
+
+def is_held(connection: Connection, key: str) -> bool:
+    """Whether a living process works on the run, as a transaction sees it."""
+    row = connection.execute(select(tables.lease).where(tables.lease.c.id == key)).one_or_none()
     return row is not None and row.expires > time.time() and not _dead(row.holder)
 
 

@@ -44,8 +44,7 @@ def verify(*, workspace: Workspace) -> Verification:
 
     The anchor stands in stellwerk.lock; without one, a journal whose tail was cut cannot be told from a shorter one.
     """
-    noted = workspace.lock().get("anchor")
-    anchors = [journal.Anchor(noted["seq"], noted["hash"], "stellwerk.lock")] if noted else []
+    anchors = [journal.Anchor(*noted, "stellwerk.lock")] if (noted := workspace.anchor()) else []
     with workspace.record.database.reading() as connection:
         problems = list(journal.verify(connection, anchors))
         entries = connection.execute(select(func.count()).select_from(tables.journal)).scalar_one()

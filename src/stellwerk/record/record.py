@@ -1,7 +1,8 @@
 """The record: what happened in a workspace, and how to ask it.
 
-Assets and their immutable versions, runs and their steps, measurements, findings, aliases and lineage. Every write goes through
-a `Transaction`, which adds the journal's entries at its end. It holds no bytes of datasets or artifacts: those lie in the store.
+Assets and their immutable versions, runs and their steps, measurements, findings, aliases and lineage. Every write goes
+through a `Transaction`, which adds the journal's entries at its end. It holds no bytes of datasets or artifacts: those lie
+in the store.
 """
 
 from __future__ import annotations
@@ -160,13 +161,17 @@ class Record:
 
     def person(self, name: str) -> str:
         """The random id of a person, made on first use; the journal knows only this id."""
-        found = self.rows(tables.person, tables.person.c.name == name)
-        if found:
-            return str(found[0]["id"])
-        key = uuid.uuid4().hex
-        with self.database.writing() as connection:
-            connection.execute(tables.person.insert(), {"id": key, "name": name, "created": now()})
-        return key
+        query = select(tables.person.c.id).where(tables.person.c.name == name)
+        with self.database.reading() as connection:
+            key = connection.execute(query).scalar()
+        if key is None:
+            with self.database.writing() as connection:
+                # Another process may have made it in the meantime.
+                key = connection.execute(query).scalar()
+                if key is None:
+                    key = uuid.uuid4().hex
+                    connection.execute(tables.person.insert(), {"id": key, "name": name, "created": now()})
+        return str(key)
 
     def name_of(self, person: str) -> str:
         """The name behind a person's id, or a word that says that it was erased."""
@@ -204,8 +209,8 @@ class Record:
             raise UserError(f"there is no {kind or 'asset'} named {name!r}{self._near(name, kind)}")
         if len(kinds) > 1:
             raise UserError(f"{name!r} could be {' or '.join(f'{k}/{name}' for k in kinds)}: say which")
-        if wanted.isdigit():
-            chosen = [version for version in versions if version.number == int(wanted)]
+        if wanted.isdecimal():
+            chosen = [version for version in versions if str(version.number) == wanted]
         else:
             aliases = self.aliases(versions[0])
             chosen = [version for version in versions if aliases.get(wanted or "latest") == version.id]

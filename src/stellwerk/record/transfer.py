@@ -11,16 +11,19 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+import os
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import JSON, Connection, Table, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import UserError
 from stellwerk.record import journal, tables
-from stellwerk.record.record import Record, Transaction, now
+from stellwerk.record.record import Record, Transaction, now, version_id
 
 FORMAT = "stellwerk-record/1"
 
@@ -37,17 +40,22 @@ class Transfer:
 def export(record: Record, path: Path) -> Transfer:
     """Write all journaled rows to a file, whole or not at all."""
     digest, rows = hashlib.sha256(), 0
-    partial = path.with_name(f".{path.name}.partial")
-    with record.database.reading() as connection:
-        anchor = journal.head(connection)
-        header = {"format": FORMAT, "seq": anchor.seq, "hash": anchor.hash, "at": now()}
-        with partial.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
-            for line in _lines(connection, header):
-                digest.update(line)
-                packed.write(line)
-                rows += 1
-            packed.write(journal.canonical({"sha256": digest.hexdigest()}) + b"\n")
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with record.database.reading() as connection:
+            anchor = journal.head(connection)
+            header = {"format": FORMAT, "seq": anchor.seq, "hash": anchor.hash, "at": now()}
+            with partial.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
+                for line in _lines(connection, header):
+                    digest.update(line)
+                    packed.write(line)
+                    rows += 1
+                packed.write(journal.canonical({"sha256": digest.hexdigest()}) + b"\n")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
     return Transfer(rows - 1, 0, anchor)
 
 
@@ -58,15 +66,22 @@ def import_(record: Record, path: Path, person: str) -> Transfer:
         UserError: the file is no export, is damaged, or was changed.
     """
     header, rows = _read(path)
-    anchor = journal.Anchor(header["seq"], header["hash"], path.name)
-    new = 0
-    with record.writing(person) as transaction:
-        for name, row in rows:
-            new += _take(transaction, name, row)
+    try:
+        anchor = journal.Anchor(header["seq"], header["hash"], path.name)
+        with record.writing(person) as transaction:
+            new = sum(_take(transaction, name, row) for name, row in _ordered(rows))
+    except (KeyError, TypeError, ValueError, AttributeError, SQLAlchemyError):
+        raise UserError(f"{path}: its rows do not fit together, so nothing was imported; export it again") from None
     return Transfer(len(rows), new, anchor)
 
 
-def _lines(connection: Any, header: dict[str, Any]) -> Iterator[bytes]:
+def _ordered(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows so that none comes before one that it names, and versions by their number."""
+    places = {table.name: place for place, table in enumerate(tables.JOURNALED)}
+    yield from sorted(rows, key=lambda entry: (places[entry[0]], entry[1]["number"] if entry[0] == "version" else 0))
+
+
+def _lines(connection: Connection, header: dict[str, Any]) -> Iterator[bytes]:
     yield journal.canonical(header) + b"\n"
     for table in tables.JOURNALED:
         for row in connection.execute(select(table).order_by(table.c.id)).mappings():
@@ -82,13 +97,16 @@ def _read(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]
         entries = [json.loads(line) for line in lines[1:-1]]
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
-    except (OSError, EOFError, ValueError, IndexError):
+    except (OSError, EOFError, ValueError, IndexError, RecursionError, zlib.error):
         raise broken from None
     if not isinstance(header, dict) or header.get("format") != FORMAT or not isinstance(last, dict):
         raise broken
     if last.get("sha256") != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
         raise UserError(f"{path}: its content does not match its own digest: it was changed after the export")
-    return header, [(entry["table"], entry["row"]) for entry in entries]
+    try:
+        return header, [(entry["table"], entry["row"]) for entry in entries]
+    except (TypeError, KeyError):
+        raise broken from None
 
 
 def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
@@ -96,7 +114,9 @@ def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
     connection = transaction.connection
     if connection.execute(select(table.c.id).where(table.c.id == row["id"])).first():
         return 0
+    _check_columns(table, row)
     if name == "version":
+        _check_identity(connection, row)
         taken = select(func.max(table.c.number)).where(table.c.asset == row["asset"])
         highest = connection.execute(taken).scalar() or 0
         same = select(table.c.id).where(table.c.asset == row["asset"], table.c.number == row["number"])
@@ -107,3 +127,22 @@ def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
             return 0
     transaction.insert(table, **row)
     return 1
+
+
+def _check_columns(table: Table, row: dict[str, Any]) -> None:
+    """SQLite would take a text for a number."""
+    if row.keys() != set(table.c.keys()):
+        raise ValueError(f"columns of {table.name}")
+    for column in table.columns:
+        value = row[column.name]
+        free = isinstance(column.type, JSON) or (value is None and column.nullable)
+        if not free and not isinstance(value, column.type.python_type):
+            raise TypeError(f"{table.name}.{column.name}")
+
+
+def _check_identity(connection: Connection, row: dict[str, Any]) -> None:
+    """A version is named by its content, so its id and digest must be those of the identity that it states."""
+    asset = connection.execute(select(tables.asset).where(tables.asset.c.id == row["asset"])).one()
+    digest = hashlib.sha256(journal.canonical(row["identity"])).hexdigest()
+    if (row["id"], row["digest"]) != (version_id(asset.kind, asset.name, row["identity"]), digest):
+        raise ValueError("identity of a version")

@@ -135,12 +135,13 @@ def follow(run_id: str = "latest", seconds: float = 3600, *, workspace: Workspac
     while True:
         row = workspace.record.rows(tables.run, tables.run.c.id == key)[0]
         state = _state(workspace, row)
+        if workspace.listener:
+            for line in _progress(workspace, key):
+                workspace.listener(line.step, line.done, line.total, line.unit)
         if state not in ("queued", "running", "cancelling") or time.monotonic() >= deadline:
             break
         time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
-    lines = workspace.record.rows(tables.progress, tables.progress.c.run == key, order=tables.progress.c.updated)
-    progress = [ProgressLine(**{name: line[name] for name in ("step", "done", "total", "unit")}) for line in lines]
-    return Following(run=key[:8], state=state, error=row["error"], progress=progress)
+    return Following(run=key[:8], state=state, error=row["error"], progress=_progress(workspace, key))
 
 
 @operation(example={"run_id": "latest"}, changes=True)
@@ -164,6 +165,11 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
     row = _find(workspace, run_id)
     runs.resume(workspace, row["id"], workspace.listener)
     return Changed(run=row["id"][:8], state="done")
+
+
+def _progress(workspace: Workspace, run: str) -> list[ProgressLine]:
+    lines = workspace.record.rows(tables.progress, tables.progress.c.run == run, order=tables.progress.c.updated)
+    return [ProgressLine(**{name: line[name] for name in ("step", "done", "total", "unit")}) for line in lines]
 
 
 def _find(workspace: Workspace, run_id: str) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Store:
         place = self._table(reference)
         if not place.exists():
             _sync_all(folder)
+            _sync(folder)
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.replace(place)
@@ -125,7 +126,7 @@ class Store:
         """Remove what killed processes of this machine left half-written."""
         for folder in (self.root / "partial").iterdir():
             process = folder.name.partition("-")[0]
-            if process.isdigit() and not Path(f"/proc/{process}").exists():
+            if process.isdecimal() and not _alive(int(process)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _place(self, reference: str) -> Path:
@@ -141,6 +142,16 @@ class Store:
         _sync(file)
         file.replace(place)
         _sync(place.parent)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _sync_all(folder: Path) -> None:

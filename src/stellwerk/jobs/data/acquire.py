@@ -24,6 +24,7 @@ from stellwerk.jobs.data.files import infer
 from stellwerk.jobs.data.files.find import find_files, shown
 from stellwerk.jobs.data.files.reading import ReadOptions, Unreadable, read
 from stellwerk.jobs.data.files.schema import cast, facts_of, settle, unify
+from stellwerk.jobs.data.shards import schema as common
 from stellwerk.jobs.data.spec import Source
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _content(run: Run, shards: Sequence[str]) -> tuple[ContentDigest, dict[str, 
     """The digest of all rows of a state, and its schema."""
     schema = pa.schema([("origin", pa.string())])
     if shards:
-        schema = settle(unify([read_shard(run.store.path(shard)).schema for shard in shards]))
+        schema = common([run.store.path(shard) for shard in shards])
     # Where a row stood in its file is no part of what the source says.
     places = [place for place, name in enumerate(schema.names) if name != "origin"]
     digest = ContentDigest(pa.schema([schema.field(place) for place in places]))
@@ -281,9 +282,11 @@ def _options(source: Source) -> ReadOptions:
 
 
 def _digest(path: Path) -> str:
+    if not path.is_file():
+        return "not a file"  # to open a pipe would wait for ever
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if path.is_file() else "not a file"
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return f"unreadable: {error.strerror}"
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.jobs.data import copies, ledger, outliers, select, tagging
+from stellwerk.jobs.data import shards as parts
 from stellwerk.jobs.data.acquire import Acquired, acquire
 from stellwerk.jobs.data.documents import assemble
 from stellwerk.jobs.data.reports import BuildReport, Tally
@@ -45,7 +46,7 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         shards=shards,
         lost=lost,
     )
-    return _report(run, run.version(outcome["version"]), before)
+    return _report(run, run.version(outcome["version"]), before, [acquired.version for acquired in sources])
 
 
 def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list[str]]:
@@ -63,8 +64,8 @@ def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list
 def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: Sequence[Acquired]) -> None:
     """Compare, select, split, and write the ledger; adds the shards of each step."""
     documents = shards["documents"]
-    sizes = [read_shard(run.store.path(shard)).num_rows for shard in documents]
-    columns = sorted({c for shard in documents for c in read_shard(run.store.path(shard)).column_names})
+    sizes = [parts.rows(run.store.path(shard)) for shard in documents]
+    columns = sorted({name for shard in documents for name in parts.names(run.store.path(shard))})
     select.check_names(spec.select, columns)
     wanted = spec.outliers.columns if spec.outliers else []
     scale = spec.outliers.scale if spec.outliers else "linear"
@@ -154,7 +155,7 @@ def _languages(run: Run, shards: Sequence[str]) -> dict[str, int]:
     """Kept documents by language."""
     found: dict[str, int] = {}
     for shard in shards:
-        for pair in pc.value_counts(read_shard(run.store.path(shard))["language"]).to_pylist():
+        for pair in pc.value_counts(parts.columns(run.store.path(shard), "language")["language"]).to_pylist():
             found[str(pair["values"])] = found.get(str(pair["values"]), 0) + pair["counts"]
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
@@ -174,7 +175,13 @@ def _items(shards: dict[str, list[str]], *names: str) -> list[dict[str, Any]]:
     return [dict(zip(chosen, row, strict=True)) for row in zip(*(shards[name] for name in chosen), strict=True)]
 
 
-def _report(run: Run, version: Version, before: set[str]) -> BuildReport:
+def _warnings(run: Run, versions: Sequence[Version]) -> list[str]:
+    """What checks found on these versions, whichever run made them; each sentence once."""
+    where = tables.finding.c.version.in_([version.id for version in versions]) | (tables.finding.c.run == run.id)
+    return list(dict.fromkeys(row["title"] for row in run.record.rows(tables.finding, where, order=tables.finding.c.created)))
+
+
+def _report(run: Run, version: Version, before: set[str], sources: Sequence[Version]) -> BuildReport:
     if not run.done:
         message = f"nothing changed: all {run.remembered} steps were done before, this is still {version.ref}"
     elif version.id in before:
@@ -187,6 +194,7 @@ def _report(run: Run, version: Version, before: set[str]) -> BuildReport:
     return BuildReport(
         dataset=version.ref,
         message=message,
+        warnings=_warnings(run, [version, *sources]),
         counts=Tally.model_validate(version.facts["counts"]),
         personal_data=version.facts["personal"]["counts"],
         not_searched=version.facts["personal"]["not_searched"],

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 Format = Literal["email", "date", "datetime", "url", "uuid", "iban", "language"]
 Severity = Literal["warn", "error"]
 State = Literal["passed", "failed", "nothing to measure"]
-Bound = Annotated[StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)] | datetime | date, Field(union_mode="smart")]
-Share = Annotated[StrictFloat | StrictInt, Field(ge=0, lt=1)]
+Bound = Annotated[StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)] | date | datetime, Field(union_mode="smart")]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 DRIFT_BOUND = 0.2
 _UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -77,7 +77,7 @@ class Check(BaseModel):
         if len(subjects) != 1:
             given = " and ".join(subjects) or "none of them"
             raise ValueError(f"a check has exactly one of column, rows and drift, this one has {given}")
-        conditions = [name for name in _CONDITIONS if getattr(self, name) not in (None, False)]
+        conditions = [name for name in _CONDITIONS if getattr(self, name) is not None and getattr(self, name) is not False]
         allowed = {"column": _CONDITIONS, "drift": ("max",), "rows": ()}[subjects[0]]
         for name in conditions:
             if name not in allowed:

@@ -9,69 +9,18 @@ taken for equal with a probability of 1 in 2^64 per cell.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
 
 from stellwerk.errors import UserError
+from stellwerk.jobs.data.diff_report import ChangedValues, ColumnChange, Difference, GroupCount
 from stellwerk.jobs.data.frames import Table, collect, kind, nearest, scan, value
 
 SAMPLE = 5
 RENAMED = 0.9
 _KEY, _IN_A, _IN_B, _CHANGED = "key", "in a", "in b", "changed"
 _GROUPS = ("split", "language")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ColumnChange(_Model):
-    """A column that differs in the schemas."""
-
-    column: str = Field(description="name of the column, in A where it was there")
-    change: Literal["added", "removed", "type changed", "likely renamed"] = Field(description="what happened to it")
-    before: str | None = Field(description="type in A; none if added")
-    after: str | None = Field(description="type in B; none if removed; the new name if likely renamed")
-    equal: float | None = Field(None, description="for likely renamed: share of the rows of both with the same value")
-
-
-class ChangedValues(_Model):
-    """How often the values of one column differ in rows that both have."""
-
-    column: str = Field(description="name of the column")
-    rows: int = Field(description="rows of both whose value differs")
-    share: float = Field(description="of the rows that both have")
-
-
-class GroupCount(_Model):
-    """Rows of one split or language."""
-
-    column: str = Field(description="split or language")
-    group: str = Field(description="its value; (none) where it has none")
-    before: int = Field(description="rows in A")
-    after: int = Field(description="rows in B")
-
-
-class Difference(_Model):
-    """What changed from A to B."""
-
-    key: str = Field(description="column that names a row")
-    rows_before: int = Field(description="rows of A")
-    rows_after: int = Field(description="rows of B")
-    added: int = Field(description="rows only B has")
-    removed: int = Field(description="rows only A has")
-    changed: int = Field(description="rows of both that differ in a column that both have (and that is not ignored)")
-    unchanged: int = Field(description="rows of both that do not")
-    ignored: tuple[str, ...] = Field(description="columns that do not make a row changed; their values are counted all the same")
-    columns: tuple[ColumnChange, ...] = Field(description="changes of the schema")
-    values: tuple[ChangedValues, ...] = Field(description="columns whose values changed, the most frequent first")
-    groups: tuple[GroupCount, ...] = Field(description="rows per split and language, before and after")
-    added_ids: tuple[str, ...] = Field(description="the first five keys of the added rows")
-    removed_ids: tuple[str, ...] = Field(description="the first five keys of the removed rows")
-    changed_ids: tuple[str, ...] = Field(description="the first five keys of the changed rows")
-    same: bool = Field(description="whether rows, values and schema are the same")
 
 
 def diff(a: Table, b: Table, key: str = "doc_id", ignore: Collection[str] = ("origin",)) -> Difference:
@@ -94,15 +43,17 @@ def diff(a: Table, b: Table, key: str = "doc_id", ignore: Collection[str] = ("or
     for name, schema in (("A", old), ("B", new)):
         if key not in schema:
             raise UserError(f"{name} has no column {key} to compare rows by{nearest(key, schema)}")
+    counted = _counted(before, after, old, new, key)
+    _checked_key(counted, key)
     common = [name for name in old if name in new and name != key]
     candidates = _candidates(old, new)
     joined = _joined(before, after, old, new, key, common, candidates)
     row = collect(joined.select(*_answers(common, candidates, ignore))).row(0, named=True)
-    counted = _counted(before, after, old, new, key)
-    _checked_key(counted, row, key)
     both = int(row["both"])
     schema_changes = _schema_changes(old, new, key, candidates, row)
-    values = [ChangedValues(column=each, rows=row[f"d {each}"], share=row[f"d {each}"] / both) for each in common if row[f"d {each}"]]
+    values = [
+        ChangedValues(column=each, rows=row[f"d {each}"], share=row[f"d {each}"] / both) for each in common if row[f"d {each}"]
+    ]
     return Difference(
         key=key,
         rows_before=counted["rows"][0],
@@ -176,33 +127,38 @@ def _answers(common: Iterable[str], candidates: list[tuple[str, str]], ignore: C
         answers.append(mask.sum().alias(name))
         answers.append(pl.col(_KEY).filter(mask).sort().head(SAMPLE).implode().alias(f"{name} ids"))
     answers += [mask.sum().alias(f"d {each}") for each, mask in differs.items()]
-    for gone, come in candidates:
+    for number, (gone, come) in enumerate(candidates):
         left, right = pl.col(f"a {gone}"), pl.col(f"b {come}")
         filled = both & (left.is_not_null() | right.is_not_null())
-        answers.append((filled & left.eq_missing(right)).sum().alias(f"e {gone} {come}"))
-        answers.append(filled.sum().alias(f"f {gone} {come}"))
-        answers.append(left.filter(both).n_unique().alias(f"u {gone} {come}"))
+        answers.append((filled & left.eq_missing(right)).sum().alias(f"e {number}"))
+        answers.append(filled.sum().alias(f"f {number}"))
+        answers.append(left.filter(both).n_unique().alias(f"u {number}"))
     return answers
 
 
 def _counted(before: pl.LazyFrame, after: pl.LazyFrame, old: pl.Schema, new: pl.Schema, key: str) -> dict[str, tuple[int, int]]:
-    """Rows and rows with a key, of both."""
+    """Rows, rows with a key, and different keys, of both."""
     asked = [
-        frame.select(pl.len().alias("rows"), value(key, schema[key]).count().alias("keys"))
+        frame.select(
+            pl.len().alias("rows"),
+            value(key, schema[key]).count().alias("keys"),
+            pl.col(key).n_unique().alias("different"),
+        )
         for frame, schema in ((before, old), (after, new))
     ]
     first, second = (frame.row(0, named=True) for frame in pl.collect_all(asked, engine="streaming"))
-    return {name: (int(first[name]), int(second[name])) for name in ("rows", "keys")}
+    return {name: (int(first[name]), int(second[name])) for name in ("rows", "keys", "different")}
 
 
-def _checked_key(counted: dict[str, tuple[int, int]], row: dict[str, Any], key: str) -> None:
-    """A key that repeats or is missing would multiply rows in the join: the sums then do not add up."""
-    for name, rows, keys in zip("AB", counted["rows"], counted["keys"], strict=True):
+def _checked_key(counted: dict[str, tuple[int, int]], key: str) -> None:
+    """Asked before the join, in which a key that repeats multiplies rows."""
+    for name, rows, keys, different in zip("AB", counted["rows"], counted["keys"], counted["different"], strict=True):
         if keys < rows:
             raise UserError(f"{rows - keys} rows of {name} have no {key}; compare by a column that every row has")
-    both = int(row["both"])
-    if both + int(row["removed"]) != counted["rows"][0] or both + int(row["added"]) != counted["rows"][1]:
-        raise UserError(f"{key} does not name one row only; compare by a column whose values are unique in both")
+        if different < rows:
+            raise UserError(
+                f"{key} repeats in {rows - different} of {rows} rows of {name}; compare by a column whose values are unique"
+            )
 
 
 def _schema_changes(
@@ -211,10 +167,10 @@ def _schema_changes(
     """Added, removed, retyped and probably renamed columns; each column is named once."""
     renamed: dict[str, tuple[str, float]] = {}
     shares = []
-    for gone, come in candidates:
-        filled = int(row[f"f {gone} {come}"])
-        share = int(row[f"e {gone} {come}"]) / filled if filled else 0.0
-        if share > RENAMED and int(row[f"u {gone} {come}"]) > 1:
+    for number, (gone, come) in enumerate(candidates):
+        filled = int(row[f"f {number}"])
+        share = int(row[f"e {number}"]) / filled if filled else 0.0
+        if share > RENAMED and int(row[f"u {number}"]) > 1:
             shares.append((share, gone, come))
     for share, gone, come in sorted(shares, key=lambda each: (-each[0], each[1], each[2])):
         if gone not in renamed and come not in {each[0] for each in renamed.values()}:

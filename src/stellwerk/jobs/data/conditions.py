@@ -62,7 +62,7 @@ class Asked:
 def conditions(check: Check) -> list[Callable[[Asked, Check, int], Condition]]:
     """The conditions of a check of a column, in a fixed order."""
     asked: list[tuple[bool, Callable[[Asked, Check, int], Condition]]] = [
-        (check.not_null not in (None, False) or isinstance(check.not_null, float), _not_null),
+        (check.not_null is not None and check.not_null is not False, _not_null),
         (bool(check.unique), _unique),
         (check.min is not None or check.max is not None, _range),
         (check.one_of is not None, _one_of),

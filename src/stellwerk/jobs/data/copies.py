@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard, write_shard
-from stellwerk.jobs.data import tagging
+from stellwerk.jobs.data import shards, tagging
 from stellwerk.text import clusters, duplicates
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def resolve(
         A shard for each shard of documents: kind (none, exact, near), kept (id of the copy that stays), jaccard, cluster (id of
         the first document that it is tied to), row by row.
     """
-    ids = [read_shard(run.store.path(shard))["doc_id"] for shard in documents]
+    ids = [shards.columns(run.store.path(shard), "doc_id")["doc_id"] for shard in documents]
     names = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string()).combine_chunks()
     passing = np.concatenate([_passing(run, shard) for shard in bounds] or [np.zeros(0, np.bool_)])
     length, whole = _lengths_and_groups(run, scores)
@@ -143,11 +143,11 @@ def _lists(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _passing(run: Run, shard: str) -> Any:
-    return pc.is_null(read_shard(run.store.path(shard))["rule"]).to_numpy()
+    return pc.is_null(shards.columns(run.store.path(shard), "rule")["rule"]).to_numpy()
 
 
 def _lengths_and_groups(run: Run, scores: list[str]) -> tuple[Any, Any]:
     """Characters of each document, and the first document with the same text."""
-    tags = [read_shard(run.store.path(shard)).select(["exact", "chars"]) for shard in scores]
+    tags = [shards.columns(run.store.path(shard), "exact", "chars") for shard in scores]
     digests = pa.chunked_array([chunk for table in tags for chunk in table["exact"].chunks], pa.binary(16))
     return np.concatenate([table["chars"].to_numpy() for table in tags] or [np.zeros(0)]), clusters.exact_groups(digests)

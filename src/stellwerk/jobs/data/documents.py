@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stellwerk.engine.engine import write_shard
+from stellwerk.errors import UserError
 from stellwerk.jobs.data import merge
 from stellwerk.jobs.data.acquire import Acquired
+from stellwerk.jobs.data.shards import names
 from stellwerk.jobs.data.spec import RESERVED, DatasetSpec, Source
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def assemble(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> list[s
     Returns:
         Document shards in the order of the sources: doc_id, source, origin, text, then the other columns.
     """
+    _check_dropped(run, spec, sources)
     shards: list[str] = []
     for main in sources:
         if main.source.joins:
@@ -48,7 +52,13 @@ def assemble(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> list[s
             text=main.source.text,
             drop=spec.drop_columns,
         )
-    return shards
+    return shards or [run.step("no documents", no_documents)]
+
+
+def no_documents(run: Run) -> str:
+    """Step: an empty shard, so that a dataset of which nothing could be read still has its columns and its ledger."""
+    rows = pa.table({"origin": pa.array([], pa.string())})
+    return write_shard(run.store, as_documents(rows, source="", key=[], text=[], drop=[]))
 
 
 def join_columns(run: Run, *, main: list[str], key: list[str], others: dict[str, Any]) -> list[str]:
@@ -64,16 +74,22 @@ def join_columns(run: Run, *, main: list[str], key: list[str], others: dict[str,
 
 def as_documents(shard: pa.Table, *, source: str, key: list[str], text: list[str], drop: list[str]) -> pa.Table:
     """Kernel: rows to documents. A row without text, as in a plain table, has a null text."""
-    names = text_columns(shard.column_names, text)
-    rest = [c for c in shard.column_names if c not in (*names, *drop, "origin", "copy")]
+    parts = text_columns(shard.column_names, text)
+    rest = [c for c in shard.column_names if c not in (*parts, *drop, "origin", merge.COPY)]
     columns = {
         "doc_id": _ids(shard, source, key),
         "source": pa.array([source] * shard.num_rows, pa.string()),
         "origin": shard["origin"],
-        "text": _joined(shard, names),
+        "text": _joined(shard, parts),
     }
-    # A user's column with the name of one of ours keeps its values under a name with an underscore.
-    columns.update({f"{name}_" if name in RESERVED else name: shard[name] for name in rest})
+    taken = {*RESERVED, *(name.lower() for name in rest)}
+    for name in rest:
+        # A user's column with the name of one of ours keeps its values under a name with an underscore.
+        free = f"{name}_" if name.lower() in RESERVED else name
+        while free != name and free.lower() in taken:
+            free += "_"
+        taken.add(free.lower())
+        columns[free] = shard[name]
     return pa.table(columns)
 
 
@@ -87,16 +103,30 @@ def source_of(spec: DatasetSpec, name: str) -> Source:
     return next(source for source in spec.sources if source.name == name)
 
 
+def _check_dropped(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> None:
+    """A column that is to go must be there: a misspelt name would keep what was meant to be left out."""
+    known = sorted(
+        {name for source in sources for shard in source.shards for name in names(run.store.path(shard))} - {"origin"}
+    )
+    for name in spec.drop_columns:
+        if known and name not in known:
+            raise UserError(f"drop_columns: there is no column {name!r}; there are: {', '.join(known)}")
+
+
 def _ids(shard: pa.Table, source: str, key: list[str]) -> pa.Array:
+    """The key after the name of the source; without one the place in the file. Two rows never get the same id."""
     origin = shard["origin"].cast(pa.string())
     if not key:
         return pc.binary_join_element_wise(source, origin, ":")
-    joined = pc.binary_join_element_wise(*(shard[part].cast(pa.string()) for part in key), "|")
-    names = pc.binary_join_element_wise(source, pc.coalesce(joined, origin), ":")
-    if "copy" not in shard.column_names:
-        return names
-    numbered = pc.binary_join_element_wise(names, shard["copy"].cast(pa.string()), "~")
-    return pc.if_else(pc.equal(shard["copy"], 1), names, numbered)
+    parts = [pc.replace_substring(shard[part].cast(pa.string()), "~", "~~") for part in key]
+    joined = parts[0]
+    if len(parts) > 1:
+        there = [pc.fill_null(pc.replace_substring(part, "|", "||"), "~null") for part in parts]
+        joined = pc.if_else(pc.is_valid(pc.coalesce(*parts)), pc.binary_join_element_wise(*there, "|"), None)
+    if merge.COPY in shard.column_names:
+        copy = shard[merge.COPY]
+        joined = pc.if_else(pc.equal(copy, 1), joined, pc.binary_join_element_wise(joined, copy.cast(pa.string()), "~"))
+    return pc.binary_join_element_wise(source, pc.coalesce(joined, origin), ":")
 
 
 def _joined(shard: pa.Table, names: Sequence[str]) -> pa.Array:

@@ -66,7 +66,11 @@ def _explained(workspace: Workspace, version: Version, name: str) -> Explanation
     place = versions.row_of(store, version, name)
     if place is None:
         return Explanation(
-            dataset=version.ref, document=name, origin=entry["origin"], verdict=verdict, reason=details.get("reason")
+            dataset=version.ref,
+            document=name,
+            origin=entry["origin"],
+            verdict=verdict,
+            summary=details.get("reason") or _summary(verdict),
         )
     rows = {part: _row(store, version, part, place) for part in versions.ALIGNED}
     spans = read_shard(store.path(version.content["personal"][place[0]]))

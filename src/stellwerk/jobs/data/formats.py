@@ -49,6 +49,10 @@ def valid(name: str, column: pl.Expr, dtype: Any) -> pl.Expr:
     if (name == "date" and dtype == pl.Date) or (name == "datetime" and dtype == pl.Datetime):
         return column.is_not_null().replace(False, None)
     text = column.cast(pl.String)
+    return pl.when(text.is_not_null()).then(_written(name, text))
+
+
+def _written(name: str, text: pl.Expr) -> pl.Expr:
     if name == "iban":
         return _iban(text)
     if name == "language":
@@ -74,4 +78,4 @@ def _iban(text: pl.Expr) -> pl.Expr:
         piece = digits.str.slice(start, _PIECE).cast(pl.Int64, strict=False)
         remainder = (remainder * 10**_PIECE + piece) % 97
     shaped = whole(compact, _IBAN) & (compact.str.len_chars().cast(pl.Int64) == length)
-    return pl.when(text.is_not_null()).then(shaped & (remainder == 1).fill_null(False))
+    return shaped & (remainder == 1).fill_null(False)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
+from stellwerk.jobs.data.merge import NO_KEY, SUPERSEDED
 from stellwerk.jobs.data.reports import Dropped, Tally
 
 EDITS = ("mojibake", "controls", "spaces", "unicode")
@@ -72,13 +73,13 @@ def decided(
 def lost_rows(source: str, lost: pa.Table) -> pa.Table:
     """The ledger's rows of what could not be read, or was replaced while a source was loaded."""
     n = lost.num_rows
-    superseded = pc.equal(lost["rule"], "superseded")
+    loaded = pc.is_in(lost["rule"], value_set=pa.array([NO_KEY, SUPERSEDED]))
     columns = {
         "doc_id": pc.binary_join_element_wise(source, lost["origin"].cast(pa.string()), ":"),
         "source": pa.array([source] * n, pa.string()),
         "origin": lost["origin"],
         "decision": pa.array(["dropped"] * n, pa.string()),
-        "step": pc.if_else(superseded, "load", "read"),
+        "step": pc.if_else(loaded, "load", "read"),
         "rule": lost["rule"],
         "value": pa.nulls(n, pa.string()),
         "bound": pa.nulls(n, pa.string()),

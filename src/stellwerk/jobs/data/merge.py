@@ -13,15 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from stellwerk.engine.engine import write_shard
+from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.errors import UserError
+from stellwerk.jobs.data import shards
+from stellwerk.jobs.data.files.schema import cast
 from stellwerk.jobs.data.spec import Source
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
 
 SHARD_BYTES = 8 * 2**20
+BATCH_ROWS = 2048  # of DuckDB's answers: rows may be long texts
+MEMORY = "768MB"  # beyond it DuckDB writes to disk
+PLACE = "__stellwerk_place__"  # of a row among all rows of its shards
+COPY = "__stellwerk_copy__"  # 1 for the first row of a key, then 2, 3 ...
+NO_KEY, SUPERSEDED = "no_key", "superseded"
 
 
 def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], str | None]:
@@ -34,18 +42,16 @@ def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tu
         old: shards of the earlier state.
 
     Returns:
-        The shards of the new state, and a shard (origin, reason, rule) of rows that another row of the same load replaced.
+        The shards of the new state, and a shard (origin, reason, rule) of rows of this load that are not in it: another row of
+        it has the same key, or they have no key to be merged by.
     """
-    if source.load == "append" and old and new:
-        query = """
-            SELECT * FROM new UNION ALL BY NAME SELECT * FROM old
-            WHERE split_part(old.origin, '#', 1) NOT IN (SELECT DISTINCT split_part(origin, '#', 1) FROM new)
-        """
-        with _database(run, new=new, old=old) as database:
-            return list(_by_size(run, database.sql(query).to_arrow_reader())), None
-    if source.load == "merge" and new:
-        return _merge(run, source, new, old)
-    return list(new) or list(old if source.load == "append" else []), None
+    stays = source.load == "append" or (source.load == "merge" and source.missing == "keep")
+    if not stays or not old:
+        return _merge(run, source, new, []) if source.load == "merge" and new else (list(new), None)
+    if not new:
+        return list(old), None
+    new, old = _one_schema(run, new, old)
+    return _append(run, new, old) if source.load == "append" else _merge(run, source, new, old)
 
 
 def join(
@@ -59,51 +65,46 @@ def join(
         key: their key columns.
         others: by name of a source its shards and its key; the last row of a key counts.
     """
-    shards = {"main": main, **{f"other{i}": found for i, (found, _) in enumerate(others.values())}}
-    with _database(run, **shards) as database:
-        taken = set(database.table("main").columns)
-        selected, joins = ["main.* EXCLUDE (file, place)"], []
+    tables = {"main": main, **{f"other{i}": found for i, (found, _) in enumerate(others.values())}}
+    with _database(run, **tables) as database:
+        taken = {name.lower() for name in database.table("main").columns}
+        selected, joins = [f"main.* EXCLUDE ({PLACE})"], []
         for i, (name, (_, other_key)) in enumerate(others.items()):
-            columns = [c for c in database.table(f"other{i}").columns if c not in (*other_key, "origin", "file", "place")]
-            selected += [f"o{i}.{_q(c)} AS {_q(c if c not in taken else f'{c}_{name}')}" for c in columns]
-            taken.update(columns)
-            keys = ", ".join(_q(part) for part in other_key)
-            latest = f"row_number() OVER (PARTITION BY {keys} ORDER BY file DESC, place DESC) = 1"
-            same = " AND ".join(f"main.{_q(a)} = o{i}.{_q(b)}" for a, b in zip(key, other_key, strict=True))
-            joins.append(f"LEFT JOIN (SELECT * FROM other{i} QUALIFY {latest}) o{i} ON {same}")
-        query = f"SELECT {', '.join(selected)} FROM main {' '.join(joins)} ORDER BY main.file, main.place"
-        return list(_by_size(run, database.sql(query).to_arrow_reader()))
+            for column in database.table(f"other{i}").columns:
+                if column not in (*other_key, "origin", PLACE):
+                    selected.append(f"o{i}.{_q(column)} AS {_q(_free(column, name, taken))}")
+            same = _equal(database, key, f"other{i}", f"o{i}", other_key)
+            joins.append(f"LEFT JOIN ({_last(f'other{i}', other_key)}) o{i} ON {same}")
+        query = f"SELECT {', '.join(selected)} FROM main {' '.join(joins)} ORDER BY main.{PLACE}"
+        return list(_by_size(run, database.sql(query).to_arrow_reader(BATCH_ROWS)))
 
 
 def unmatched(run: Run, main: Sequence[str], key: Sequence[str], other: Sequence[str], other_key: Sequence[str]) -> int:
     """How many rows of another source find no row to join."""
-    same = " AND ".join(f"main.{_q(a)} = other.{_q(b)}" for a, b in zip(key, other_key, strict=True))
     with _database(run, main=main, other=other) as database:
+        same = _equal(database, key, "other", "other", other_key)
         query = f"SELECT count(*) FROM other ANTI JOIN main ON {same}"
-        return int(database.execute(query).fetchone()[0])
+        return int(database.execute(query).fetchall()[0][0])
 
 
-def number_copies(run: Run, shards: Sequence[str], key: Sequence[str]) -> list[str]:
-    """Add the column `copy` where a key is not unique: 1 for its first row, then 2, 3 ...; unchanged where it is unique."""
-    keys = ", ".join(_q(part) for part in key)
-    with _database(run, main=shards) as database:
-        counted = database.execute(f"SELECT 1 FROM main GROUP BY {keys} HAVING count(*) > 1 LIMIT 1")
-        if counted.fetchone() is None:
-            return list(shards)
-        numbered = f"row_number() OVER (PARTITION BY {keys} ORDER BY file, place)"
-        query = f"SELECT * EXCLUDE (file, place), {numbered} AS copy FROM main ORDER BY file, place"
-        return list(_by_size(run, database.sql(query).to_arrow_reader()))
+def number_copies(run: Run, main: Sequence[str], key: Sequence[str]) -> list[str]:
+    """Add the column COPY where a key is not unique: 1 for its first row, then 2, 3 ...; unchanged where it is unique."""
+    keys = _names(key)
+    with _database(run, main=main) as database:
+        if not database.execute(f"SELECT 1 FROM main GROUP BY {keys} HAVING count(*) > 1 LIMIT 1").fetchall():
+            return list(main)
+        numbers = f"SELECT {PLACE}, row_number() OVER (PARTITION BY {keys} ORDER BY {PLACE}) AS {COPY} FROM main"
+        query = f"SELECT * EXCLUDE ({PLACE}) FROM main JOIN ({numbers}) USING ({PLACE}) ORDER BY {PLACE}"
+        return list(_by_size(run, database.sql(query).to_arrow_reader(BATCH_ROWS)))
 
 
-def check_key(run: Run, source: Source, shards: Sequence[str]) -> None:
-    """See that the columns that a spec names are there.
+def check_key(run: Run, source: Source, rows: Sequence[str]) -> None:
+    """See that the columns that a spec names are there, and that their names are no riddle.
 
     Raises:
-        UserError: a column of key or text is not among those of the files.
+        UserError: a column of key or text is not among those of the files, or two differ in case only.
     """
-    import pyarrow.parquet as pq
-
-    names = {name for shard in shards for name in pq.read_schema(run.store.path(shard)).names} - {"origin"}
+    names = {name for shard in rows for name in shards.names(run.store.path(shard))} - {"origin"}
     for field in ("key", "text"):
         absent = [column for column in getattr(source, field) if column not in names]
         if absent and names:
@@ -111,81 +112,150 @@ def check_key(run: Run, source: Source, shards: Sequence[str]) -> None:
                 f"source {source.name}: {field} names the column {absent[0]!r}, which the files do not have; "
                 f"they have: {', '.join(sorted(names))}"
             )
+    spelt: dict[str, str] = {}
+    for name in sorted(names) if source.key or source.load != "replace" else ():
+        other = spelt.setdefault(name.lower(), name)
+        if other != name:
+            raise UserError(
+                f"source {source.name}: the files spell a column {other!r} and {name!r}; give it one name in all of them"
+            )
+
+
+def _append(run: Run, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], None]:
+    """The earlier rows of files that are gone, then those of the files that are there."""
+    files = pa.chunked_array([pc.unique(_file_of(_origins(run, shard))) for shard in new], pa.string())
+    stay = []
+    for shard in old:
+        gone = pc.invert(pc.is_in(_file_of(_origins(run, shard)), value_set=files))
+        if pc.all(gone).as_py():
+            stay.append(shard)
+        elif pc.any(gone).as_py():
+            stay.append(write_shard(run.store, read_shard(run.store.path(shard)).filter(gone)))
+    return [*stay, *new], None
+
+
+def _origins(run: Run, shard: str) -> pa.ChunkedArray:
+    return shards.columns(run.store.path(shard), "origin")["origin"]
+
+
+def _file_of(origins: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The file that a row came from; a `#` in its own name stays."""
+    return pc.replace_substring_regex(origins, r"#(line|row|item|[^#]* row) \d+$", "")
 
 
 def _merge(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], str | None]:
-    keys = ", ".join(_q(part) for part in source.key)
-    place = f"row_number() OVER (PARTITION BY {keys} ORDER BY file DESC, place DESC)"
-    fresh = f"SELECT * EXCLUDE (file, place) FROM new QUALIFY {place} = 1"
-    keep = old and source.missing == "keep"
-    with _database(run, new=new, **({"old": old} if keep else {})) as database:
-        query = f"({fresh}) ORDER BY {keys}"
-        if keep:
-            same = " AND ".join(f"old.{_q(part)} IS NOT DISTINCT FROM fresh.{_q(part)}" for part in source.key)
-            query = f"""
-                WITH fresh AS ({fresh})
-                (SELECT * FROM fresh UNION ALL BY NAME
-                 SELECT * EXCLUDE (file, place) FROM old WHERE NOT EXISTS (SELECT 1 FROM fresh WHERE {same}))
-                ORDER BY {keys}
-            """
-        state = list(_by_key(run, database.sql(query).to_arrow_reader(), source.key))
-        replaced = database.sql(f"SELECT origin FROM new QUALIFY {place} > 1 ORDER BY file, place").to_arrow_table()
-    if not replaced.num_rows:
-        return state, None
-    reason = f"a later row of the same load has the same {', '.join(source.key)}"
-    lost = {"origin": replaced["origin"], "reason": [reason] * len(replaced), "rule": ["superseded"] * len(replaced)}
-    return state, write_shard(run.store, pa.table(lost))
+    keys = _names(source.key)
+    no_key = " AND ".join(f"{_q(part)} IS NULL" for part in source.key)
+    with _database(run, new=new, **({"old": old} if old else {})) as database:
+        query = f"SELECT * EXCLUDE ({PLACE}) FROM ({_last('new', source.key)}) WHERE NOT ({no_key})"
+        if old:
+            same = " AND ".join(f"old.{_q(part)} IS NOT DISTINCT FROM new.{_q(part)}" for part in source.key)
+            query += f" UNION ALL BY NAME SELECT * EXCLUDE ({PLACE}) FROM old ANTI JOIN new ON {same}"
+        state = list(_by_key(run, database.sql(f"SELECT * FROM ({query}) ORDER BY {keys}").to_arrow_reader(BATCH_ROWS), source.key))
+        last = f"SELECT {PLACE} FROM ({_last('new', source.key)}) WHERE NOT ({no_key})"
+        lost = f"SELECT origin, {no_key} AS keyless FROM new ANTI JOIN ({last}) USING ({PLACE}) ORDER BY {PLACE}"
+        return state, _lost(run, database.sql(lost).to_arrow_table(), ", ".join(source.key))
+
+
+def _lost(run: Run, rows: pa.Table, key: str) -> str | None:
+    if not rows.num_rows:
+        return None
+    keyless = rows["keyless"]
+    reason = pc.if_else(keyless, f"has no {key}, by which rows are merged", f"a later row of the same load has the same {key}")
+    rule = pc.if_else(keyless, NO_KEY, SUPERSEDED)
+    return write_shard(run.store, pa.table({"origin": rows["origin"], "reason": reason, "rule": rule}))
+
+
+def _last(table: str, key: Sequence[str]) -> str:
+    """A query for the last row of each key."""
+    return (
+        f"SELECT * FROM {table} SEMI JOIN (SELECT max({PLACE}) AS {PLACE} FROM {table} GROUP BY {_names(key)}) USING ({PLACE})"
+    )
+
+
+def _equal(database: Any, key: Sequence[str], other: str, alias: str, other_key: Sequence[str]) -> str:
+    """The condition that two keys are equal; a number and a text are compared as texts."""
+    parts = []
+    for one, two in zip(key, other_key, strict=True):
+        first, second = f"main.{_q(one)}", f"{alias}.{_q(two)}"
+        kinds = {str(_types(database, "main")[one]), str(_types(database, other)[two])}
+        if len(kinds) > 1 and not kinds <= {"BIGINT", "DOUBLE"}:
+            first, second = f"CAST({first} AS VARCHAR)", f"CAST({second} AS VARCHAR)"
+        parts.append(f"{first} = {second}")
+    return " AND ".join(parts)
+
+
+def _types(database: Any, table: str) -> dict[str, Any]:
+    relation = database.table(table)
+    return dict(zip(relation.columns, relation.types, strict=True))
+
+
+def _free(column: str, source: str, taken: set[str]) -> str:
+    """A name that no column has yet, in no case, since Delta and DuckDB do not tell cases apart."""
+    name, number = column, 1
+    while name.lower() in taken:
+        name = f"{column}_{source}" if number == 1 else f"{column}_{source}_{number}"
+        number += 1
+    taken.add(name.lower())
+    return name
+
+
+def _one_schema(run: Run, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Shards of new and earlier rows with the same columns and types, so that no reader has to guess."""
+    paths = {shard: run.store.path(shard) for shard in (*new, *old)}
+    schema = shards.schema(list(paths.values()))
+
+    def same(shard: str) -> str:
+        if pq.read_schema(paths[shard]).remove_metadata().equals(schema):
+            return shard
+        return write_shard(run.store, cast(read_shard(paths[shard]), schema))
+
+    return [same(shard) for shard in new], [same(shard) for shard in old]
 
 
 @contextmanager
 def _database(run: Run, **tables: Sequence[str]) -> Iterator[Any]:
-    """DuckDB with a view for each list of shards; `file` and `place` give the order of the rows."""
+    """DuckDB with a view for each list of shards, whose column PLACE gives the order of the rows."""
     import duckdb
 
     with run.store.partial() as scratch:
-        database = duckdb.connect(config={"threads": run.engine.workers, "temp_directory": str(scratch)})
+        config: Any = {"threads": run.engine.workers, "memory_limit": MEMORY, "temp_directory": str(scratch)}
+        database = duckdb.connect(config={**config, "autoinstall_known_extensions": False})
         try:
-            for name, shards in tables.items():
-                paths = [str(run.store.path(shard)) for shard in shards]
-                number = {path: place for place, path in enumerate(paths)}
-                order = pa.table({"filename": list(number), "file": list(number.values())})
-                database.register(f"order_{name}", order)
-                source = database.read_parquet(paths, union_by_name=True, filename=True, file_row_number=True)
-                source.to_view(f"all_{name}")
-                database.execute(
-                    f"CREATE VIEW {name} AS SELECT * EXCLUDE (filename, file_row_number), file_row_number AS place "
-                    f"FROM all_{name} JOIN order_{name} USING (filename)"
-                )
+            database.execute("SET TimeZone = 'UTC'")  # else moments come back in the zone of the machine
+            for name, parts in tables.items():
+                paths = [str(run.store.path(shard)) for shard in parts]
+                database.read_parquet(paths, union_by_name=True).to_view(f"all_{name}")
+                database.execute(f"CREATE VIEW {name} AS SELECT *, row_number() OVER () AS {PLACE} FROM all_{name}")
             yield database
         finally:
             database.close()
 
 
 def _by_size(run: Run, batches: Any) -> Iterator[str]:
-    """Shards of about the usual size."""
+    """Shards of about the usual size, and an empty one where there are no rows."""
     pending: list[pa.RecordBatch] = []
-    size = 0
+    size, written = 0, False
     for batch in batches:
         pending.append(batch)
         size += batch.nbytes
         if size > SHARD_BYTES:
             yield write_shard(run.store, pa.Table.from_batches(pending))
-            pending, size = [], 0
-    if pending and (size or any(batch.num_rows for batch in pending)):
-        yield write_shard(run.store, pa.Table.from_batches(pending))
+            pending, size, written = [], 0, True
+    if not written or any(batch.num_rows for batch in pending):
+        yield write_shard(run.store, pa.Table.from_batches(pending, batches.schema))
 
 
 def _by_key(run: Run, batches: Any, key: Sequence[str]) -> Iterator[str]:
     """Shards that end where a key's checksum says so: the same rows are cut the same way in every state."""
-    rest: pa.Table | None = None
+    rest, written = batches.schema.empty_table(), False
     for batch in batches:
-        table = pa.Table.from_batches([batch])
-        rest = pa.concat_tables([rest, table]) if rest is not None else table
-        while rest is not None and rest.nbytes > SHARD_BYTES:
+        rest = pa.concat_tables([rest, pa.Table.from_batches([batch])])
+        while rest.nbytes > SHARD_BYTES:
             cut = _cut(rest, key)
             yield write_shard(run.store, rest.slice(0, cut))
-            rest = rest.slice(cut).combine_chunks() if cut < rest.num_rows else None
-    if rest is not None and rest.num_rows:
+            rest, written = rest.slice(cut).combine_chunks(), True
+    if rest.num_rows or not written:
         yield write_shard(run.store, rest)
 
 
@@ -194,6 +264,10 @@ def _cut(table: pa.Table, key: Sequence[str]) -> int:
     sums = [zlib.crc32(text.encode()) for text in texts.to_pylist()]
     half = len(sums) // 2
     return half + 1 + min(range(len(sums) - half), key=lambda place: sums[half + place])
+
+
+def _names(key: Sequence[str]) -> str:
+    return ", ".join(map(_q, key))
 
 
 def _q(name: str) -> str:

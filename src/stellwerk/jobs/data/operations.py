@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from stellwerk.errors import UserError
+from stellwerk.jobs.data.diff_report import Difference
+from stellwerk.jobs.data.profile_report import Profile
 from stellwerk.jobs.data.reports import (
     BuildReport,
     ChatFields,
@@ -74,6 +76,18 @@ def build(dataset: SpecName, *, run: Run) -> BuildReport:
     return building.build(run, dataset, run.spec("dataset").check(DatasetSpec))
 
 
+@operation(example={"dataset": "tickets"})
+def profile(dataset: DatasetRef, *, workspace: Workspace) -> Profile:
+    """Profile a dataset version: types, missing and distinct values, distributions, outliers.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+    """
+    from stellwerk.jobs.data import profiling, versions
+
+    return profiling.profile(versions.table_path(workspace.store, workspace.record.resolve(dataset, "dataset")))
+
+
 @operation(
     example={"dataset": "tickets", "sql": "SELECT decision, count(*) AS n FROM ledger GROUP BY decision ORDER BY decision"}
 )
@@ -115,6 +129,20 @@ def test(dataset: DatasetRef, *, run: Run) -> TestReport:
     from stellwerk.jobs.data import testing
 
     return testing.test(run, run.input(dataset, "dataset"))
+
+
+@operation(example={"first": "tickets", "second": "tickets"})
+def diff(first: DatasetRef, second: DatasetRef, *, workspace: Workspace) -> Difference:
+    """Compare two dataset versions: rows added, removed and changed, and the schema.
+
+    Args:
+        first: the earlier version, such as tickets@1.
+        second: the later version, such as tickets@2.
+    """
+    from stellwerk.jobs.data import comparing, versions
+
+    before, after = (workspace.record.resolve(reference, "dataset") for reference in (first, second))
+    return comparing.diff(versions.table_path(workspace.store, before), versions.table_path(workspace.store, after))
 
 
 @operation(example={"dataset": "tickets", "folder": "exports/tickets", "format": "croissant", "overwrite": True})

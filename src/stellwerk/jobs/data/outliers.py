@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stellwerk.engine.engine import read_shard
 from stellwerk.errors import UserError
+from stellwerk.jobs.data import shards
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
@@ -28,11 +28,11 @@ def centres(run: Run, *, documents: list[str], columns: list[str], scale: str) -
     for name in columns:
         parts = []
         for shard in documents:
-            table = read_shard(run.store.path(shard))
-            if name in table.column_names:
-                parts.append(_numbers(table[name], name))
+            path = run.store.path(shard)
+            if name in shards.names(path):
+                parts.append(_numbers(shards.columns(path, name)[name], name))
         if not parts:
-            known = sorted({c for shard in documents for c in read_shard(run.store.path(shard)).column_names})
+            known = sorted({c for shard in documents for c in shards.names(run.store.path(shard))})
             raise UserError(f"outliers: there is no column {name!r}; there are: {', '.join(known)}")
         values = scaled(np.concatenate(parts), scale)
         values = values[np.isfinite(values)]
@@ -60,6 +60,8 @@ def scaled(values: Any, scale: str) -> Any:
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> Any:
+    if column.null_count == len(column):
+        return np.full(len(column), np.nan)
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
         raise UserError(f"outliers: the column {name!r} holds {column.type}, expected numbers")
     return pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()

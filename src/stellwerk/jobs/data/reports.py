@@ -38,6 +38,7 @@ class BuildReport(BaseModel):
 
     dataset: str
     message: str
+    warnings: list[str] = Field(description="what checks found, such as a changed schema or rows that could not be read")
     counts: Tally
     personal_data: dict[str, int] = Field(description="findings by kind, never their values")
     not_searched: list[str] = Field(description="personal data that this version does not look for")

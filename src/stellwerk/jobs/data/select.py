@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stellwerk.engine.engine import read_shard
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.outliers import robust_z
+from stellwerk.jobs.data.shards import columns as columns_of
 from stellwerk.jobs.data.spec import Bound, known_scores
 
 if TYPE_CHECKING:
@@ -25,11 +25,16 @@ Rule = tuple[str, str, Any, pa.Array | list[str | None], str]
 
 
 def check_names(bounds: Mapping[str, Bound], columns: Sequence[str]) -> None:
-    """See that each bound is on a score or on a column.
+    """See that each bound is on a score or on a column, and that no two columns differ in case only.
 
     Raises:
-        UserError: a name is neither; the sentence names the nearest one.
+        UserError: a name is neither, with the nearest one; or two columns are one to a table that ignores case.
     """
+    spelt: dict[str, str] = {}
+    for name in columns:
+        other = spelt.setdefault(name.lower(), name)
+        if other != name:
+            raise UserError(f"the columns {other!r} and {name!r} differ only in case; rename one, or list it in drop_columns")
     known = sorted({*known_scores(), *columns})
     for name in bounds:
         if name not in known:
@@ -41,10 +46,8 @@ def check_names(bounds: Mapping[str, Bound], columns: Sequence[str]) -> None:
 def find_erased(run: Run, *, documents: list[str], tokens: list[str]) -> list[list[int]]:
     """Step: the rows of each shard that were erased before and that a source has brought again."""
     wanted = set(tokens)
-    return [
-        [row for row, name in enumerate(read_shard(run.store.path(shard))["doc_id"].to_pylist()) if run.workspace.keyed(name) in wanted]
-        for shard in documents
-    ]  # fmt: skip
+    names = (columns_of(run.store.path(shard), "doc_id")["doc_id"].to_pylist() for shard in documents)
+    return [[row for row, name in enumerate(shard) if run.workspace.keyed(name) in wanted] for shard in names]
 
 
 def judged(
@@ -144,6 +147,8 @@ def _rows(n: int, rows: list[int]) -> Any:
 def _as_number(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         raise UserError(f"select: {name} holds text, so min and max do not apply; use in or not_in")
+    if pa.types.is_temporal(column.type):
+        raise UserError(f"select: {name} holds dates, and min and max are numbers; use in or not_in")
     return column.cast(pa.float64())
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from stellwerk.jobs.data.check_spec import Check
 from stellwerk.text.quality_scores import SCORES
 
 Kind = Literal["EMAIL", "PHONE", "IBAN", "CREDIT_CARD", "SECRET"]
-RESERVED = ("doc_id", "source", "origin", "text", "split", "cluster")
+RESERVED = ("doc_id", "source", "origin", "text", "language", "language_score", "words", "split", "cluster")
 TAGS = ("language", "language_score", "replacement", "mojibake", "controls")
 
 
@@ -38,8 +38,14 @@ def _pattern(value: str) -> str:
 
 
 def _one_character(value: str) -> str:
-    if value != "tab" and len(value) != 1:
+    if value != "tab" and (len(value) != 1 or value in '"\r\n'):
         raise ValueError(f"the separator is {value!r}, expected one character such as ';', or tab")
+    return value
+
+
+def _quote(value: str) -> str:
+    if len(value) > 1 or value in ("\r", "\n"):
+        raise ValueError(f"the quote is {value!r}, expected one character, or '' where cells are never quoted")
     return value
 
 
@@ -48,12 +54,23 @@ def _codec(value: str) -> str:
 
     try:
         codecs.lookup(value)
+        "".encode(value)
     except LookupError:
         raise ValueError(f"there is no encoding {value!r}; common ones are utf-8, latin-1, cp1252 and utf-16") from None
     return value
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
+def _date(value: Any) -> Any:
+    if isinstance(value, dt.datetime) or not isinstance(value, str | dt.date):
+        raise ValueError("expected a date such as 2026-11-01")
+    try:
+        return dt.date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{value!r} is no date, expected one such as 2026-11-01") from None
+
+
+Date = Annotated[dt.date, BeforeValidator(_date)]
+Names = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=list[str] | str)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -63,7 +80,7 @@ class Csv(Spec):
     separator: Annotated[str, AfterValidator(_one_character)] | None = None
     encoding: Annotated[str, AfterValidator(_codec)] | None = None
     decimal: Literal[".", ","] | None = None
-    quote: str = '"'
+    quote: Annotated[str, AfterValidator(_quote)] = '"'
 
 
 class Source(Spec):
@@ -87,7 +104,7 @@ class Source(Spec):
     origin: str | None = None
     licence: str | None = None
     legal_basis: str | None = None
-    retrieved: dt.date | None = None
+    retrieved: Date | None = None
 
     @model_validator(mode="after")
     def _key_where_needed(self) -> Self:
@@ -164,6 +181,23 @@ class Split(Spec):
         return self
 
 
+def _check_join(source: Source, named: dict[str, Source]) -> None:
+    main = named.get(source.joins or "")
+    if main is None or main is source:
+        others = ", ".join(name for name in named if name != source.name) or "none"
+        raise ValueError(f"source {source.name!r} joins {source.joins!r}, which is no other source; there are: {others}")
+    if main.joins is not None:
+        raise ValueError(
+            f"source {source.name!r} joins {main.name!r}, which joins another one itself and brings no documents; "
+            f"name a source that does"
+        )
+    if len(main.key) != len(source.key):
+        raise ValueError(
+            f"source {source.name!r} joins {main.name!r} by {', '.join(source.key)}, but the key of {main.name!r} is "
+            f"{', '.join(main.key) or 'missing'}; give both a key of as many columns"
+        )
+
+
 class DatasetSpec(Spec):
     """A dataset: what it is for, where it comes from, what is done to it, what is asked of it."""
 
@@ -176,7 +210,7 @@ class DatasetSpec(Spec):
     assumptions: list[str] = []
     known_gaps: list[str] = []
     retention: str | None = None
-    delete_by: dt.date | None = None
+    delete_by: Date | None = None
     sources: Annotated[list[Source], Field(min_length=1)]
     normalise: Normalise = Normalise()
     personal: Personal = Personal()
@@ -187,21 +221,18 @@ class DatasetSpec(Spec):
     drop_columns: Names = []
     tests: list[Check] = []
 
-    @model_validator(mode="after")
-    def _sources_fit(self) -> Self:
-        names = [source.name for source in self.sources]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
+    @field_validator("sources")
+    @classmethod
+    def _sources_fit(cls, sources: list[Source]) -> list[Source]:
+        named = {source.name: source for source in sources}
+        if len(named) < len(sources):
+            names = [source.name for source in sources]
+            twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"two sources have the name {twice!r}; give each its own")
-        for source in self.sources:
-            if source.joins == source.name or (source.joins and source.joins not in names):
-                others = ", ".join(name for name in names if name != source.name) or "none"
-                raise ValueError(
-                    f"source {source.name!r} joins {source.joins!r}, which is no other source; there are: {others}"
-                )
-        if all(source.joins for source in self.sources):
-            raise ValueError("every source joins another one; at least one must bring documents of its own")
-        return self
+        for source in sources:
+            if source.joins is not None:
+                _check_join(source, named)
+        return sources
 
     @property
     def documents(self) -> list[Source]:

@@ -1,20 +1,19 @@
 """Asks dataset tables in SQL, through a DuckDB that can reach nothing but these tables.
 
-Knows the sandbox: what a statement may contain (read from its syntax tree before it runs), what the database may touch, and
-how long it may take. Does not know which tables a reader may see.
+Knows the sandbox: what the database may touch, how much memory and time it may take, and how its errors are told. Which
+statements are let through at all stands in sql_statement.py. Does not know which tables a reader may see.
 
-Two walls stand behind each other: statements are let through by a list of what is allowed (one SELECT, named tables, table
-functions that make numbers), and the database has no file system, no network, no extensions and a locked configuration.
+Two walls stand behind each other: only statements of a list of what is allowed pass, and the database has no file system, no
+network, no extensions and a locked configuration.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
@@ -28,6 +27,7 @@ from deltalake import DeltaTable
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.frames import nearest
 from stellwerk.jobs.data.reports import QueryResult
+from stellwerk.jobs.data.sql_statement import permit
 
 MEMORY = "1GB"
 RESULT_BYTES = 32 << 20
@@ -46,17 +46,6 @@ _SETTINGS = {
     "disabled_filesystems": "'LocalFileSystem'",
     "enable_external_access": "false",
 }
-_TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"})
-_FORBIDDEN_FUNCTIONS = frozenset(
-    {"current_setting", "getenv", "sleep_ms", "pg_sleep", "write_log", "nextval", "currval", "json_serialize_sql", "error"}
-)
-# One call of these makes a value of any size, inside which no interrupt is heard and no memory limit is kept.
-_FORBIDDEN_FUNCTIONS |= {"range", "generate_series", "list_resize", "array_resize"}
-_GROWING = frozenset({"repeat", "lpad", "rpad"})
-_MOST_CHARACTERS = 10_000
-_CATALOGUE = ("duckdb_", "pg_", "sqlite_", "pragma_")
-_ALLOWED = "only one SELECT statement is allowed here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES)"
-
 # What a failure while running is called; DuckDB's own message may quote a value of the data, and is not repeated.
 _RUNTIME = {
     "ConversionException": "a value does not fit the type that it is cast to; TRY_CAST gives NULL instead",
@@ -83,8 +72,8 @@ def query(tables: Mapping[str, Any], sql: str, limit: int = 1000, timeout_second
     if limit < 1:
         raise UserError(f"limit is at least 1, not {limit}")
     start = time.monotonic()
-    with _sandbox(tables) as connection, _translated(tables), _timed(connection, timeout_seconds):
-        _permit(connection, tables, sql)
+    with _sandbox(tables) as connection, _timed(connection, timeout_seconds), _translated(tables):
+        permit(connection, tables, sql)
         cursor = connection.execute(sql)
         names = _unique([str(each[0]) for each in cursor.description or ()])
         types = [str(each[1]) for each in cursor.description or ()]
@@ -92,31 +81,55 @@ def query(tables: Mapping[str, Any], sql: str, limit: int = 1000, timeout_second
     return QueryResult(columns=names, types=types, rows=rows, truncated=truncated, seconds=time.monotonic() - start)
 
 
-def to_arrow(tables: Mapping[str, Any], sql: str, timeout_seconds: float = 600) -> pa.RecordBatchReader:
+def to_arrow(tables: Mapping[str, Any], sql: str, timeout_seconds: float = 600) -> Batches:
     """Ask dataset tables in SQL and stream the whole result, for exports.
 
     Args:
         tables: as in `query`.
         sql: as in `query`.
-        timeout_seconds: from the start to the last batch that is read.
+        timeout_seconds: until the last batch is read.
 
     Returns:
-        a reader of Arrow batches; the database lives until it is read to its end or closed.
+        the batches; best in a `with` block, which ends the database also where they are not read to the end.
 
     Raises:
-        UserError: as in `query`; also while the reader is read.
+        UserError: as in `query`; also for what goes wrong while the batches are read.
     """
-    batches = _batches(tables, sql, timeout_seconds)
-    return pa.RecordBatchReader.from_batches(next(batches), batches)
+    with ExitStack() as stack:
+        connection = stack.enter_context(_sandbox(tables))
+        stack.enter_context(_timed(connection, timeout_seconds))
+        stack.enter_context(_translated(tables))
+        permit(connection, tables, sql)
+        relation: Any = connection.sql(sql)  # execute() would work the whole result out before its first batch
+        reader = stack.enter_context(relation.to_arrow_reader(_BATCH * 64))
+        return Batches(reader, stack.pop_all())
 
 
-def _batches(tables: Mapping[str, Any], sql: str, timeout_seconds: float) -> Iterator[Any]:
-    """The schema, then the batches."""
-    with _sandbox(tables) as connection, _translated(tables), _timed(connection, timeout_seconds):
-        _permit(connection, tables, sql)
-        reader = connection.execute(sql).to_arrow_reader(_BATCH * 64)
-        yield reader.schema
-        yield from reader
+class Batches:
+    """A result in Arrow batches. The database behind it ends with the last batch, with `close` or with the `with` block."""
+
+    def __init__(self, reader: Any, resources: ExitStack) -> None:
+        self.schema: Any = reader.schema
+        self._reader = reader
+        self._resources = resources
+
+    def __iter__(self) -> Iterator[Any]:
+        with self._resources:
+            yield from self._reader
+
+    def read_all(self) -> pa.Table:
+        """The whole result as one table."""
+        return pa.Table.from_batches(list(self), self.schema)
+
+    def close(self) -> None:
+        """End the database; harmless if it has ended."""
+        self._resources.close()
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager
@@ -172,86 +185,6 @@ def _timed(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[No
         watcher.join()
 
 
-def _permit(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Any], sql: str) -> None:
-    """Let a statement through only if its syntax tree holds nothing but what is allowed.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise UserError(f"{_ALLOWED}, there are {len(statements)}")
-    if statements[0].type != duckdb.StatementType.SELECT:
-        hint = "; write PIVOT with its values: PIVOT t ON c IN ('a', 'b')" if _is_pivot(sql) else ""
-        raise UserError(f"{_ALLOWED}, this is {str(statements[0].type).rsplit('.', 1)[-1]}{hint}")
-    row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
-    if tree.get("error"):
-        raise UserError(f"{_ALLOWED}; this one was not understood: {tree.get('error_message', 'no reason given')}")
-    nodes = list(_nodes(tree))
-    own = {str(each["key"]).casefold() for node in nodes for each in _entries(node)}
-    for node in nodes:
-        _permit_node(node, tables, own)
-
-
-def _is_pivot(sql: str) -> bool:
-    return re.search(r"\bpivot\b", sql, re.IGNORECASE) is not None
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """All objects of a JSON tree; without recursion, a query may be deep."""
-    waiting = [tree]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            yield each
-            waiting.extend(each.values())
-        elif isinstance(each, list):
-            waiting.extend(each)
-
-
-def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """The WITH tables that a node of the tree declares."""
-    declared = node.get("cte_map")
-    return list(declared.get("map", [])) if isinstance(declared, dict) else []
-
-
-def _permit_node(node: dict[str, Any], tables: Mapping[str, Any], own: set[str]) -> None:
-    """Let one node of the syntax tree through, or name what is not allowed."""
-    kind = node.get("type")
-    if kind == "TABLE_FUNCTION":
-        function = node.get("function") or {}
-        name = str(function.get("function_name", "?")).casefold()
-        function["class"] = "TABLE_FUNCTION"  # so that it is not taken for a function of the same name on values
-        if name not in _TABLE_FUNCTIONS:
-            raise UserError(f"the table function {name} is not allowed here; ask one of the tables: {', '.join(tables)}")
-    elif kind == "BASE_TABLE":
-        _permit_table(node, tables, own)
-    elif kind == "SHOW_REF" and node.get("query") is None and str(node.get("table_name")).strip('"') != "tables":
-        raise UserError("of the SHOW statements only SHOW TABLES is allowed here; DESCRIBE t names the columns of table t")
-    if node.get("class") == "FUNCTION":
-        _permit_function(node)
-
-
-def _permit_function(node: dict[str, Any]) -> None:
-    name = str(node.get("function_name")).casefold()
-    if name in _FORBIDDEN_FUNCTIONS:
-        raise UserError(f"the function {name} is not allowed here")
-    if name in _GROWING:
-        arguments = [each for each in node.get("arguments") or [] if not each.get("name")]
-        literal = (arguments[1].get("expression") or {}).get("literal") or {} if len(arguments) > 1 else {}
-        if literal.get("kind") != "INTEGER" or int(literal["text"]) > _MOST_CHARACTERS:
-            raise UserError(f"the second argument of {name} is a whole number of at most {_MOST_CHARACTERS} here")
-
-
-def _permit_table(node: dict[str, Any], tables: Mapping[str, Any], own: set[str]) -> None:
-    name = str(node.get("table_name"))
-    full = ".".join(part for part in (node.get("catalog_name"), node.get("schema_name"), name) if part)
-    known = {each.casefold() for each in tables} | own
-    if full != name or name.casefold() not in known or name.casefold().startswith(_CATALOGUE):
-        raise UserError(f"there is no table {full}{nearest(name, tables)}")
-
-
 @contextmanager
 def _translated(tables: Mapping[str, Any]) -> Iterator[None]:
     """DuckDB's errors as one sentence that quotes the statement at most, never a value of the data."""
@@ -259,6 +192,12 @@ def _translated(tables: Mapping[str, Any]) -> Iterator[None]:
         yield
     except duckdb.InterruptException:
         raise
+    except (pa.ArrowException, OSError) as error:  # raised while batches are read: the kind is the message's beginning
+        kind = str(error).split(" Error:")[0]
+        if kind == "INTERRUPT":
+            raise duckdb.InterruptException from error
+        reason = _RUNTIME.get(kind.replace(" ", "") + "Exception", "its batches cannot be read")
+        raise UserError(f"the query failed: {reason}") from error
     except duckdb.PermissionException as error:
         raise UserError("the query reaches for something outside the tables, which is not allowed here") from error
     except duckdb.Error as error:

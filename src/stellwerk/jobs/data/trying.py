@@ -59,7 +59,7 @@ def try_file(path: Path, name: str, pattern: str) -> TryReport:
         read=_how(facts),
         rows=table.num_rows,
         part=None if whole else f"the first {table.num_rows:,} rows; a build reads all",
-        unreadable=[entry.reason for entry in unreadable[:5]] + ([f"and {len(unreadable) - 5:,} more"] if len(unreadable) > 5 else []),
+        unreadable=_first_reasons(unreadable),
         columns=[_column(table, column, found.get(column)) for column in table.column_names if column != "origin"],
         text=text,
         key=key,
@@ -109,6 +109,11 @@ def _beginning(path: Path) -> tuple[list[pa.Table], list[Unreadable], bool]:
     return tables, unreadable, True
 
 
+def _first_reasons(unreadable: list[Unreadable]) -> list[str]:
+    rest = len(unreadable) - 5
+    return [entry.reason for entry in unreadable[:5]] + ([f"and {rest:,} more"] if rest > 0 else [])
+
+
 def _texts(table: pa.Table) -> list[str]:
     return [
         field.name for field in table.schema if field.name != "origin" and schema_of(pa.schema([field]))[field.name] == "string"
@@ -130,9 +135,9 @@ def _key_column(table: pa.Table, text: str | None) -> str | None:
     names = [name for name in table.column_names if name not in ("origin", text)]
     for name in sorted(names, key=lambda name: "id" not in name.lower().replace("-", "_").split("_")):
         column = table[name]
-        if not pa.types.is_floating(column.type) and not column.null_count and table.num_rows > 1:
-            if pc.count_distinct(column).as_py() == table.num_rows:
-                return name
+        names_rows = not pa.types.is_floating(column.type) and not column.null_count and table.num_rows > 1
+        if names_rows and pc.count_distinct(column).as_py() == table.num_rows:
+            return str(name)
     return None
 
 

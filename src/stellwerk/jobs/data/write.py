@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard
 from stellwerk.jobs.data.digest import ContentDigest, schema_of
-from stellwerk.jobs.data.files.schema import cast, settle, unify
+from stellwerk.jobs.data.files.schema import cast
+from stellwerk.jobs.data.shards import schema as common
 from stellwerk.text import personal as personal_data
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def finished(
             column = _masked(column, personal.filter(pc.equal(personal["column"], name)))
         columns[name] = column.filter(there)
     for name in ("language", "language_score", "words"):
-        columns[name if name not in columns else f"{name}_"] = scores[name].filter(there)
+        columns[name] = scores[name].filter(there)
     columns["split"] = ledger["split"].filter(there)
     columns["cluster"] = copies["cluster"].filter(there)
     return pa.table(columns)
@@ -60,7 +61,7 @@ def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, di
     """
     from deltalake import WriterProperties, write_deltalake
 
-    schema = settle(unify([read_shard(store.path(shard)).schema for shard in shards]))
+    schema = common([store.path(shard) for shard in shards])
     digest = ContentDigest(schema)
 
     def batches() -> Iterator[pa.RecordBatch]:

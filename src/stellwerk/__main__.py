@@ -1,0 +1,5 @@
+"""`python -m stellwerk` is the command `stellwerk`."""
+
+from stellwerk.doors.cli import main
+
+main()

@@ -1,0 +1,146 @@
+"""Judges one planted defect: nothing if the build found it, else the reason why not, in words that name no value.
+
+Knows each kind by itself. Does not count; demo/scoring.py says what counts as found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stellwerk.demo.near_copies import jaccard
+from stellwerk.demo.outcome import Document, Finding
+from stellwerk.demo.truth import BELOW, COPIES, PERSONAL, Planted
+from stellwerk.text.normalise import normalise
+
+Specs = Mapping[str, Any]
+WORD = re.compile(r"\w+")
+
+
+def searched(kind: str, spec: Mapping[str, Any]) -> bool:
+    """Whether a dataset's spec asks for a step that looks for a kind."""
+    select, outliers, personal = spec["select"], spec["outliers"], spec["personal"]
+    if kind in PERSONAL:
+        return PERSONAL[kind] in personal["kinds"] and personal["action"] != "keep"
+    answers = {
+        "exact_duplicate": spec["duplicates"]["exact"],
+        "near_duplicate": spec["duplicates"]["near"] is not None,
+        BELOW: spec["duplicates"]["near"] is not None,
+        "mojibake": spec["normalise"]["mojibake"],
+        "wrong_language": "language" in select,
+        "truncated": "incomplete_end" in select,
+        "outlier": outliers is not None or bool({"machine_hours", "amount_eur"} & set(select)),
+        "junk": bool({"words", "base64_share", "chars"} & set(select)),
+    }
+    return bool(answers.get(kind, False))
+
+
+def judge(row: Planted, found: Mapping[str, Document], specs: Specs) -> str | None:
+    """Why a planted defect was missed; None where it was found.
+
+    Args:
+        row: what was planted.
+        found: what the build made of the documents, by id.
+        specs: by dataset, as the versions were built.
+    """
+    document = found.get(row.doc)
+    if document is None:
+        return "the build knows no document of this name"
+    spec = specs[document.dataset]
+    if row.kind in COPIES:
+        return _copy(row, document, found, spec)
+    if row.kind == "mojibake":
+        return _mojibake(row, document, spec)
+    if row.kind in PERSONAL:
+        return _personal(row, document, spec)
+    return None if document.dropped else f"kept: {_kept(row, document, spec)}"
+
+
+def touches(finding: Finding, row: Planted, document: Document) -> bool:
+    """Whether a finding overlaps a planted value."""
+    place = _place(row, document.text)
+    return finding.column == "text" and place is not None and finding.start < place[1] and place[0] < finding.end
+
+
+def core(row: Planted) -> str:
+    """The part of a planted value that must not be left: an address without `mailto:`, a password without its label."""
+    value, shape = str(row.detail["value"]).replace("\xa0", " "), row.detail["format"]
+    if row.kind == "email":
+        return value.removeprefix("mailto:").strip("<>")
+    if shape == "password":
+        return re.split(r"[\s=]", value)[-1]
+    if shape == "password in address":
+        return value.partition("://")[2].partition("@")[0].partition(":")[2]
+    return value.partition("=")[2] if shape == "hex key" else value
+
+
+def _copy(row: Planted, document: Document, found: Mapping[str, Document], spec: Mapping[str, Any]) -> str | None:
+    other = found.get(row.partner or "")
+    if other is None:
+        return "the build knows no document of its original's name"
+    if document.dropped or other.dropped:
+        return None
+    if not searched(row.kind, spec):
+        return f"datasets/{document.dataset}.yaml asks for no such step"
+    alike, bound = jaccard(document.text, other.text), spec["duplicates"]["near"]
+    if bound is not None and alike < bound:
+        return f"resembles {other.doc} by {alike:.4f}, below the bound of {bound:g}"
+    return f"resembles {other.doc} by {alike:.4f}, but both were kept"
+
+
+def _mojibake(row: Planted, document: Document, spec: Mapping[str, Any]) -> str | None:
+    clean, text = str(row.detail["clean"]), document.text
+    if not document.doc.startswith("tickets:"):
+        spelt, wanted = ({word for word in WORD.findall(part) if not word.isascii()} for part in (text, clean))
+        return None if spelt and spelt <= wanted else f"{len(spelt - wanted)} words are not spelt as they were"
+    form = spec["normalise"]["unicode"]
+    wanted_text = str(normalise([clean], mojibake=False, unicode=form)["text"][0])
+    if text == wanted_text:
+        return None
+    at = next((i for i, (a, b) in enumerate(zip(text, wanted_text, strict=False)) if a != b), min(len(text), len(wanted_text)))
+    return (
+        f"{'repaired' if document.repaired else 'left as it was'}: differs from character {at + 1} on ({row.detail['variant']})"
+    )
+
+
+def _personal(row: Planted, document: Document, spec: Mapping[str, Any]) -> str | None:
+    shape = row.detail["format"]
+    if not searched(row.kind, spec):
+        return f"datasets/{document.dataset}.yaml asks for no such step"
+    place = _place(row, document.text)
+    if place is None:
+        return f"written as: {shape}; it does not stand in the text that was searched"
+    spans = [(f.start, f.end) for f in document.findings if f.kind == PERSONAL[row.kind] and f.column == "text"]
+    signs = [i for i in range(*place) if document.text[i].isalnum()]
+    covered = sum(any(start <= i < end for start, end in spans) for i in signs)
+    if covered == len(signs):
+        return None
+    if covered:
+        return f"written as: {shape}; only {covered} of {len(signs)} letters and digits were found"
+    others = {f.kind for f in document.findings if f.column == "text" and f.start < place[1] and place[0] < f.end}
+    return f"written as: {shape}" + (f"; taken for {', '.join(sorted(others))}" if others else "")
+
+
+def _place(row: Planted, text: str) -> tuple[int, int] | None:
+    value = str(row.detail["value"]).replace("\xa0", " ")
+    whole, part = text.find(value), core(row)
+    if whole < 0:
+        return None
+    start = whole + value.rfind(part)
+    return start, start + len(part)
+
+
+def _kept(row: Planted, document: Document, spec: Mapping[str, Any]) -> str:
+    scores, detail = document.scores, row.detail
+    if not searched(row.kind, spec):
+        return f"datasets/{document.dataset}.yaml has no bound that is after it"
+    match row.kind:
+        case "wrong_language":
+            return f"{detail['language']} taken for {scores['language']}, certainty {scores['language_score']:.2f}"
+        case "truncated":
+            return f"incomplete_end is {scores['incomplete_end']:g} (cut at: {detail['variant']})"
+        case "outlier":
+            return f"{detail['column']} is {detail['value']:g} ({detail['how']})"
+        case _:
+            return f"{scores['words']} words, language {scores['language']} ({detail.get('variant', row.kind)})"

@@ -1,0 +1,270 @@
+"""The demo's report.html: what was planted, what each step did, and what it cost, as one page.
+
+Chooses and words what the report shows; how it looks is the matter of stellwerk.report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stellwerk.demo.company import COMPANY
+from stellwerk.demo.folder import Note
+from stellwerk.demo.measured import Rule, bounded, rules
+from stellwerk.demo.scoring import Comparison, Line
+from stellwerk.demo.sentences import in_german, named, say
+from stellwerk.demo.truth import BELOW, JOB_OF, KINDS, PERSONAL
+from stellwerk.report import sections
+from stellwerk.report.charts import histogram
+from stellwerk.report.flow import Amount, Flow, FlowStep
+from stellwerk.report.page import (
+    Charts,
+    Column,
+    Command,
+    Distribution,
+    FlowPicture,
+    Number,
+    Numbers,
+    Prose,
+    Report,
+    Section,
+    Signal,
+    Table,
+    Value,
+)
+from stellwerk.report.words import Language, number, share, word
+from stellwerk.text.quality_scores import SCORES
+
+if TYPE_CHECKING:
+    from stellwerk.record.record import Record, Version
+    from stellwerk.store.store import Store
+
+
+def report(
+    note: Note,
+    comparison: Comparison,
+    versions: Sequence[Version],
+    record: Record,
+    store: Store,
+    disk: tuple[int, int],
+    commands: Sequence[tuple[str, str]],
+    weakest_command: str,
+    language: Language,
+) -> Report:
+    """Put the report together.
+
+    Args:
+        note: size, time and network of the demo.
+        comparison: planted against found.
+        versions: the datasets, in order.
+        record: knows the versions of the sources.
+        store: holds the shards.
+        disk: bytes of the whole folder, and of the company's files in it.
+        commands: with which the reader looks further, each with what it shows.
+        weakest_command: shows the weakest point.
+        language: en or de.
+    """
+    parts: list[Section] = [_weakest(comparison, weakest_command, language), planted(comparison, language)]
+    for version in versions:
+        parts += _dataset(version, store, language)
+    parts += _personal(versions, language)
+    parts += [_sources(versions, record, language), _footprint(note, disk, language)]
+    parts.append(sections.further([Command(text=text, says=says) for text, says in commands], language))
+    return Report(
+        title=say("title", language),
+        subtitle=say("subtitle", language, company=COMPANY, tickets=number(note.tickets, language), articles=note.articles),
+        headline=_headline(comparison, versions, language),
+        sections=tuple(parts),
+        footer=tuple(f"{version.ref}, sha256 {version.digest[:16]}" for version in versions),
+    )
+
+
+def planted(comparison: Comparison, language: Language) -> Table:
+    """The table of planted defects."""
+    columns = [Column(label=word("kind", language))]
+    columns += [Column(label=_capital(word(key, language)), kind="number") for key in ("planted", "found", "missed")]
+    columns += [
+        Column(label=say("alarms", language), kind="number"),
+        Column(label=word("found_share", language), kind="share"),
+        Column(label=say("state", language)),
+    ]
+    rows = tuple(
+        (
+            KINDS[line.kind][language == "de"], line.planted, line.found, line.missed, line.false_alarms,
+            line.found_share if line.state == "searched" else None, _state(line, language),
+        )
+        for line in comparison.lines
+    )  # fmt: skip
+    return Table(
+        title=word("defects", language),
+        intro=say("table_intro", language),
+        columns=tuple(columns),
+        rows=rows,
+        note=say("table_note", language),
+    )
+
+
+def weakest_sentence(comparison: Comparison, language: Language = "en") -> str:
+    """The weakest point in a sentence."""
+    weakest = comparison.weakest
+    if weakest is None:
+        return say("weakest_none", language)
+    key = "weakest_missed" if weakest.what == "missed" else "weakest_false"
+    return say(
+        key, language, kind=KINDS[weakest.kind][language == "de"], count=number(weakest.count, language),
+        of=number(weakest.of, language), share=share(weakest.count, weakest.of, language),
+    )  # fmt: skip
+
+
+def _state(line: Line, language: Language) -> Value:
+    if line.kind == BELOW:
+        return say("below", language)
+    if line.state == "searched":
+        return say("searched", language)
+    job = JOB_OF.get(line.kind)
+    if job is None:
+        return Signal(state="dark", text=say("not_asked", language))
+    return Signal(state="dark", text=say("no_search", language, job=in_german(job) if language == "de" else job))
+
+
+def _headline(comparison: Comparison, versions: Sequence[Version], language: Language) -> tuple[Number, ...]:
+    read, kept, changed, dropped = (sum(v.facts["counts"][k] for v in versions) for k in ("read", "kept", "changed", "dropped"))
+    lines = [line for line in comparison.lines if line.state == "searched"]
+    found, among = sum(line.found or 0 for line in lines), sum(line.planted for line in lines)
+    return (
+        Number(label=say("read", language), value=read),
+        Number(
+            label=say("kept", language),
+            value=kept + changed,
+            note=say("kept_note", language, changed=number(changed, language)),
+        ),
+        Number(label=say("dropped", language), value=dropped, note=say("dropped_note", language)),
+        Number(
+            label=say("found", language),
+            value=share(found, among, language),
+            note=say("found_note", language, found=number(found, language), planted=number(among, language)),
+        ),
+        Number(
+            label=say("alarms", language),
+            value=sum(line.false_alarms or 0 for line in lines),
+            note=say("alarms_note", language),
+        ),
+    )
+
+
+def _weakest(comparison: Comparison, command: str, language: Language) -> Prose:
+    commands = [Command(text=command, says=say("weakest_see", language))] if comparison.weakest else []
+    return sections.weakest_point(weakest_sentence(comparison, language), commands, language)
+
+
+def _dataset(version: Version, store: Store, language: Language) -> Iterator[Section]:
+    did = rules(store, version)
+    name = version.name
+    yield FlowPicture(
+        title=say("flow", language, dataset=name), intro=say("flow_intro", language), flow=_flow(version, did, language)
+    )
+    lines = [
+        sections.LedgerLine(
+            step=named(rule.step, language),
+            rule=named(rule.rule, language),
+            changed=rule.changed,
+            dropped=rule.dropped,
+            bound=rule.bound,
+        )
+        for rule in did
+    ]
+    table = sections.ledger(lines, language, say("ledger_note", language))
+    yield table.model_copy(update={"title": say("ledger", language, dataset=name)})
+    charts = [_chart(values, language) for values in bounded(store, version)]
+    charts.sort(key=lambda chart: -sum(chart.histogram.outside))
+    if charts:
+        intro = say("charts_intro", language)
+        yield Charts(title=say("charts", language, dataset=name), intro=intro, charts=tuple(charts))
+
+
+def _flow(version: Version, did: Sequence[Rule], language: Language) -> Flow:
+    counts = version.facts["counts"]
+    drops: dict[str, list[Amount]] = {}
+    for rule in did:
+        if rule.dropped:
+            drops.setdefault(rule.step, []).append(Amount(label=named(rule.rule, language), count=rule.dropped))
+    return Flow(
+        sources=tuple(Amount(label=name, count=sum(found.values())) for name, found in counts["sources"].items()),
+        steps=tuple(FlowStep(label=named(step, language), drops=tuple(amounts)) for step, amounts in drops.items()),
+        kept=counts["kept"],
+        changed=counts["changed"],
+    )
+
+
+def _chart(values: Any, language: Language) -> Distribution:
+    score = SCORES.get(values.name)
+    german = named(values.name, language)
+    title = _capital(german) if language == "de" and german != values.name else score.title if score else values.name
+    robust = ""
+    if values.median is not None:
+        robust = say("robust", language, bound=f"{values.deviations:g}", median=number(values.median, language))
+    return Distribution(
+        title=title,
+        histogram=histogram(values.values, (values.lower, values.upper)),
+        lower=values.lower,
+        upper=values.upper,
+        note=robust,
+    )
+
+
+def _personal(versions: Sequence[Version], language: Language) -> Iterator[Section]:
+    counts: dict[str, int] = {}
+    for version in versions:
+        for kind in version.facts["personal"]["searched"]:
+            counts[kind] = counts.get(kind, 0) + version.facts["personal"]["counts"].get(kind, 0)
+    actions = {version.facts["spec"]["personal"]["action"] for version in versions}
+    action = say(f"personal_{actions.pop()}", language) if len(actions) == 1 and actions <= {"mask", "drop"} else None
+    names = {found: KINDS[kind][language == "de"] for kind, found in PERSONAL.items()}
+    yield sections.personal(counts, [], action, language, names)
+    unsearched = dict.fromkeys(kind for version in versions for kind in version.facts["personal"]["not_searched"])
+    points = tuple(in_german(kind) if language == "de" else kind for kind in unsearched)
+    yield Prose(title=say("not_searched", language), intro=say("not_searched_intro", language), points=points, state="dark")
+
+
+def _sources(versions: Sequence[Version], record: Record, language: Language) -> Table:
+    lines = []
+    for version in versions:
+        for source in version.facts["spec"]["sources"]:
+            found = record.resolve(f"source/{version.name}.{source['name']}")
+            facts = found.facts
+            lines.append(
+                sections.SourceLine(
+                    name=f"{version.name}: {source['name']}",
+                    origin=facts["origin"],
+                    licence=facts["licence"],
+                    legal_basis=facts["legal_basis"],
+                    retrieved=facts["retrieved"],
+                    files=len(facts["made_from"]["files"]),
+                    rows=facts["rows"],
+                )
+            )
+    return sections.sources(lines, language)
+
+
+def _footprint(note: Note, disk: tuple[int, int], language: Language) -> Numbers:
+    whole, raw = (f"{number(size / 1e6, language)} MB" for size in disk)
+    items = [Number(label=word("disk", language), value=whole, note=say("disk_note", language, raw=raw))]
+    if note.seconds is not None:
+        time = f"{number(round(note.seconds), language)} s"
+        items.insert(0, Number(label=word("time", language), value=time, note=say("time_note", language, cores=os.cpu_count())))
+    if note.network is not None:
+        watched = note.network
+        key = "network_note" if watched.looks else "network_note_sockets"
+        items.append(
+            Number(
+                label=say("network", language),
+                value=watched.attempts + watched.connections,
+                note=say(key, language, looks=number(watched.looks, language)),
+            )
+        )
+    return Numbers(title=word("footprint", language), items=tuple(items))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
