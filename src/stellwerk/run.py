@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,11 +133,12 @@ class Run:
         todo = [index for index, shard in enumerate(shards) if shard is None]
         self.progress(name, len(items) - len(todo), len(items), "shards")
         started = time.monotonic()
-        for position, shard in self.engine.map(kernel, [items[i] for i in todo], parameters) if todo else ():
-            index = todo[position]
-            shards[index] = shard
-            self._commit(Pending(_random(), list(inputs)), keys[index], name, shard, time.monotonic() - started)
-            self.progress(name, sum(s is not None for s in shards), len(items), "shards")
+        with closing(self.engine.map(kernel, [items[i] for i in todo], parameters)) as results:
+            for position, shard in results:
+                index = todo[position]
+                shards[index] = shard
+                self._commit(Pending(_random(), list(inputs)), keys[index], name, shard, time.monotonic() - started)
+                self.progress(name, sum(s is not None for s in shards), len(items), "shards")
         return shards
 
     def output(
@@ -256,6 +257,8 @@ class Run:
         """Note where the run stands, unless another process has it now."""
         with self._committing() as transaction:
             transaction.update(tables.run, self.id, state=state, **changes)
+        if state != "running":
+            self.record.clear_progress(self.id)
 
     def keep_lease(self) -> bool:
         """Push the expiry of the lease ahead; False when another process has the run now."""
@@ -442,7 +445,6 @@ def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
         sentence = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
         run.set_state("failed", finished=now(), error=sentence)
         raise
-    run.record.clear_progress(run.id)
     return result
 
 

@@ -107,22 +107,27 @@ def parse(text: str, name: str) -> SpecFile:
     Raises:
         UserError: it is not YAML; the sentence names the line.
     """
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines = dict(itertools.islice(_lines(node, (), name), MAXIMUM_PLACES)) if node is not None else {}
-        if len(lines) == MAXIMUM_PLACES:
+        places = list(itertools.islice(_lines(node, (), name), MAXIMUM_PLACES)) if node is not None else []
+        if len(places) == MAXIMUM_PLACES:
             raise UserError(f"{name} has over {MAXIMUM_PLACES} fields, perhaps through aliases (*name); write it plainly")
         value = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise UserError(f"{name}, line {line}: this is not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise UserError(f"{name}, line {line}: this is not valid YAML: {problem}") from None
+    except RecursionError:
+        raise UserError(f"{name}: this is not valid YAML for a spec: it is nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{name}: this is not valid YAML: {str(error).splitlines()[0]}") from None
     finally:
-        loader.dispose()
-    return SpecFile(name, value, lines)
+        if loader is not None:
+            loader.dispose()
+    return SpecFile(name, value, dict(places))
 
 
 def _lines(node: yaml.Node, place: Place, name: str) -> Iterator[tuple[Place, int]]:
@@ -131,6 +136,8 @@ def _lines(node: yaml.Node, place: Place, name: str) -> Iterator[tuple[Place, in
         seen: set[Any] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UserError(f"{name}, line {line}: this is not valid YAML for a spec: brackets around text need quotes")
             if key.value in seen:
                 raise UserError(f"{name}, line {line}: {key.value!r} stands here a second time; keep one of the two")
             seen.add(key.value)

@@ -9,6 +9,7 @@ import functools
 import getpass
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from collections.abc import Callable
@@ -68,7 +69,7 @@ class Workspace:
             root.mkdir(parents=True, exist_ok=True)
             state.mkdir(mode=0o700, exist_ok=True)
             state.chmod(0o700)
-            _write_new(root / FILE, f"{HEADER}name: {root.resolve().name}\n")
+            _write_new(root / FILE, f"{HEADER}name: {json.dumps(root.resolve().name, ensure_ascii=False)}\n")
             _ignore_state(root / ".gitignore")
             _write_new(state / "key", secrets.token_hex(32) + "\n", mode=0o600)
         except (FileExistsError, NotADirectoryError):
@@ -79,7 +80,8 @@ class Workspace:
         workspace.store.create()
         workspace.record.database.close()
         del workspace.record
-        (state / "record.db").chmod(0o600)
+        if (state / "record.db").exists():
+            (state / "record.db").chmod(0o600)
         return workspace
 
     @property
@@ -98,31 +100,48 @@ class Workspace:
     @functools.cached_property
     def record(self) -> Record:
         """The record."""
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
         from stellwerk.record.database import Database
         from stellwerk.record.record import Record
 
         if not self.state.is_dir():
             raise UserError(f"{self.root} has no {STATE} folder; make it with: stellwerk init {self.root}")
-        return Record(Database(self.config.get("record") or f"sqlite:///{self.state / 'record.db'}"))
+        url = self.config.get("record") or f"sqlite:///{self.state / 'record.db'}"
+        try:
+            return Record(Database(str(url)))
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+            raise UserError(f"{FILE}: record is no address of a database such as postgresql://host/name") from None
 
     @functools.cached_property
     def store(self) -> Store:
         """The store."""
         from stellwerk.store.store import Store
 
-        return Store(self.state / "store")
+        store = Store(self.state / "store")
+        if self.state.is_dir():
+            store.create()
+        return store
 
     @functools.cached_property
     def engine(self) -> Engine:
         """The engine."""
         from stellwerk.engine.engine import Engine
 
-        return Engine(self.store, self.config.get("workers"))
+        workers = self.config.get("workers")
+        if workers is not None and (type(workers) is not int or workers < 1):
+            raise UserError(f"{FILE}: workers is {workers!r}, expected a number of processes such as 4")
+        return Engine(self.store, workers)
 
     @property
     def person(self) -> str:
         """The random id of whoever works here now; not authenticated, since whoever holds the folder holds the record."""
-        return self.record.person(os.environ.get("STELLWERK_PERSON") or getpass.getuser())
+        try:
+            name = os.environ.get("STELLWERK_PERSON") or getpass.getuser()
+        except (KeyError, OSError):
+            # In a container the user may have no name.
+            name = f"user {os.getuid()}"
+        return self.record.person(name)
 
     def keyed(self, value: str) -> str:
         """HMAC-SHA256 of a value with the workspace's key: the same value gives the same token, nobody can read it back."""
@@ -138,8 +157,8 @@ class Workspace:
         Raises:
             UserError: there is no such file; the sentence names those that there are.
         """
-        if not name or Path(name).name != name or name.startswith("."):
-            raise UserError(f"{name!r} is no name of a spec; give the name of a file in {folder}/ without .yaml")
+        if not name or Path(name).name != name or name.startswith(".") or len(name) > 200:
+            raise UserError(f"{name[:60]!r} is no name of a spec; give the name of a file in {folder}/ without .yaml")
         path = self.root / folder / f"{name}.yaml"
         if not path.is_file():
             known = ", ".join(self.specs(folder))
@@ -216,6 +235,8 @@ def _write_new(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def _ignore_state(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    if f"{STATE}/" not in lines:
-        write_text(path, "\n".join([*lines, f"{STATE}/", ""]))
+    content = path.read_bytes() if path.exists() else b""
+    line = f"{STATE}/".encode()
+    if line not in content.splitlines():
+        with path.open("ab") as file:
+            file.write(b"\n" * (not content.endswith(b"\n") and content != b"") + line + b"\n")

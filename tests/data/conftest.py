@@ -19,6 +19,7 @@ from stellwerk import run
 from stellwerk.doors.cli import run as command
 from stellwerk.engine.engine import Engine, read_shard
 from stellwerk.operation import find
+from stellwerk.record import tables
 from stellwerk.workspace import Workspace
 
 
@@ -64,15 +65,25 @@ class Place:
         tables = [read_shard(self.workspace.store.path(shard)) for shard in shards]
         return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
-    def ledger(self, reference: str = "dataset/set") -> list[dict[str, Any]]:
-        """The rows of a version's ledger."""
-        shards = self.version(reference).content["ledger"]
-        return [row for shard in shards for row in pq.read_table(self.workspace.store.path(shard)).to_pylist()]
+    def ledger(self) -> list[dict[str, Any]]:
+        """The rows of the ledger that the latest build wrote."""
+        record = self.workspace.record
+        (latest,) = record.rows(tables.run, order=tables.run.c.created.desc(), limit=1)
+        where = (tables.step.c.run == latest["id"], tables.step.c.name == "publish")
+        (step,) = record.rows(tables.step, *where)
+        return [
+            row for shard in step["outcome"]["ledger"] for row in pq.read_table(self.workspace.store.path(shard)).to_pylist()
+        ]
 
     def table(self, reference: str = "dataset/set") -> pa.Table:
         """The rows of a dataset version."""
         path = self.workspace.store.table(self.version(reference).content["table"])
         return pa.table(DeltaTable(str(path)).to_pyarrow_table())
+
+    def findings(self, rule: str, version: str) -> list[dict[str, Any]]:
+        """The findings of a rule on a version."""
+        where = (tables.finding.c.rule == rule, tables.finding.c.version == version)
+        return [dict(row) for row in self.workspace.record.rows(tables.finding, *where)]
 
     def steps(self) -> dict[str, tuple[int, int]]:
         """Of the latest run: by step how many parts it has and how many were taken from earlier runs."""
@@ -81,7 +92,7 @@ class Place:
 
     def adds_up(self, report: Any, reference: str = "dataset/set") -> list[dict[str, Any]]:
         """See that ledger, report and table say the same; returns the ledger."""
-        ledger, counts = self.ledger(reference), report.counts
+        ledger, counts = self.ledger(), report.counts
         decisions = Counter(row["decision"] for row in ledger)
         assert counts.read == len(ledger) == counts.kept + counts.changed + counts.dropped
         assert (decisions["kept"], decisions["changed"], decisions["dropped"]) == (counts.kept, counts.changed, counts.dropped)

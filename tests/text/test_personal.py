@@ -102,6 +102,13 @@ def test_number_plan_agrees_with_the_library(code: int, national: str) -> None:
         ("Ruf mich an: 0171 2345678", ("PHONE", "0171 2345678")),
         ("Anrufbar (+41 44 668 18 00)", ("PHONE", "+41 44 668 18 00")),
         ("Phone: 60-56-85-91", ("PHONE", "60-56-85-91")),
+        ("Unter 0711/12345 bitte anrufen", ("PHONE", "0711/12345")),
+        ("Laut Beleg fehlt etwas.\nWir haben die Nummer 0049 30 901820, bitte dort anrufen", ("PHONE", "0049 30 901820")),
+        ("an max.muster (at) firma.example senden", ("EMAIL", "max.muster (at) firma.example")),
+        ("E-Mail: max [at] firma [dot] example", ("EMAIL", "max [at] firma [dot] example")),
+        ("max(at)firma(punkt)example.", ("EMAIL", "max(at)firma(punkt)example")),
+        ("m (dot) muster {at} firma dot co dot uk, danke", ("EMAIL", "m (dot) muster {at} firma dot co dot uk")),
+        ("Write to J.DOE[@]FIRM.EXAMPLE", ("EMAIL", "J.DOE[@]FIRM.EXAMPLE")),
     ],
 )
 def test_one_value_is_found_exactly(text: str, expected: tuple[str, str]) -> None:
@@ -124,6 +131,10 @@ def test_one_value_is_found_exactly(text: str, expected: tuple[str, str]) -> Non
         "Maschine 0815-4711, Sensor 0357-5848-6003 und Pos. 0010",
         "Az. 1 BvR 2222/12 vom 12.11.2013, BGHZ 123, 456 und 067/2024/8931",
         "a1b2c3d4-0171-4234-8567-0123456789ab",
+        "Ersatzteil 0711-829761 und Artikel-Nr. 0711-82976, part no. 0711-123456",
+        "Passt 0711-34454 auch? Zu 0711-84349 gibt es ein Angebot. The lead time of 0711-01808 is 29 days",
+        "Bauteil mit der Nummer 0711-123456, bitte rufen Sie uns dazu an",
+        "look (at) this.de, meet us [at] noon.today, 5 (at) 3.de, logo(at)x2.png, wir sind (at) home.Morgen wieder",
         "",
     ],
 )
@@ -143,6 +154,14 @@ def test_near_misses_are_not_reported(text: str) -> None:
 )
 def test_each_value_of_a_list_is_found(kind: str, listed: list[str], between: str) -> None:
     assert found("Liste AB: " + between.join(listed), [kind]) == [(kind, value) for value in listed]
+
+
+def test_an_address_with_its_at_in_words_scores_less_than_a_plain_one() -> None:
+    texts = ["max@firma.example", "max[at]firma[dot]example", "max[at]firma.example", "max (at) firma.example"]
+    rows = scan(texts, ["EMAIL"]).to_pylist()
+    scores = [row["score"] for row in rows]
+    assert len(scores) == 4 and scores == sorted(scores, reverse=True) and len(set(scores)) == 4
+    assert {row["evidence"] for row in rows} == {"pattern"}
 
 
 def test_user_and_host_of_a_url_are_no_mail_address() -> None:
@@ -250,6 +269,9 @@ def _cpu(texts: list[str]) -> float:
         ("4 4 4 ", 3),
         ("01 ", 3),
         ("token=", 3),
+        ("a(at)", 3),
+        ("a (at) b (dot) ", 3),
+        ("password A1!", 3),
         ("a://b:c", 3),
         ("-----BEGIN PRIVATE KEY-----", 3),
     ],

@@ -252,11 +252,23 @@ def test_equal_words_and_only_they_share_a_hash(batch: list[str]) -> None:
         ("Siehe https://example.org/hilfe/", 0),
         ("Fehler 4711 (siehe Anhang)", 0),
         ("Bitte Angebot für SAP", 0),
+        (
+            "Die Anlage steht seit Montag. Wer kann kommen?\n\nMit freundlichen Grüßen\nEinkauf\nMuster Bau GmbH & Co. KG",
+            0,
+        ),
+        ("Could you send an engineer?\n\nMany thanks and best regards,", 0),
+        ("Could you send an engineer?\n\nThanks,\nSophia Rossi", 0),
+        ("Wir bitten um Antwort.\n\nViele Grüße aus Bonn\nLuca Nowakowski\nLeiter der Instandhaltung", 0),
+        ("Laut Dr. Meier von der Muster & Co. KG brauchen wir ca. 3 mal im Jahr neue Filter, z. B. am 3. Mai", 0),
+        ("Die Halle ist offen. Nachts ist niemand da. Fragen beantwortet gern unsere Zentrale: zentrale@firma.example", 0),
+        ("Die Maschine läuft ohne Fehler, das Update hat geklappt.\nSeriennummer: TW12.26302-59", 0),
         ("", 0),
         ("Die Maschine steht seit gestern und", 1),
         ("Please send the invoice to the", 1),
         ("Die Hydraulikpumpe verliert Öl, weil die Dichtu", 1),
         ("Wir haben den Wartungs-", 1),
+        ("Wir bitten um Antwort.\n\nMit freundlichen Grüßen\nAbteilung Einkauf und", 1),
+        ("Wir bitten um Antwort.\n\nMit freundlichen Gr", 1),
         ("Bestellt wurden Filter, Dichtungen,", 1),
         ("Der Fehler tritt auf (nur beim", 1),
         ("Fehler tritt auf (nur nachts.", 1),
@@ -264,8 +276,25 @@ def test_equal_words_and_only_they_share_a_hash(batch: list[str]) -> None:
         ("The pump does not start [truncated]", 1),
         ("Die Anlage meldet seit Montag…", 1),
         ("Die Anlage steht seit Montag still. Der Techniker war da, konnte den Fehler aber bisher leider nicht finden", 0.5),
+        ("Die Anlage läuft mit Version 4.6 und steht in Halle 18.\nWir haben schon den großen Filter an der Pumpe", 0.5),
+        ("Unsere Drehmaschine steht in Halle 14 und läuft ohne jede Störung.\n\nIm Handbuch steht dazu leider wenig bis", 0.5),
+        (
+            "Beste Grüße\nEva Müller\n\nPS: Die Anlage steht jetzt in Halle 18. Dort läuft sie ohne jede Störung, aber in der Nacht ist",
+            0.5,
+        ),
     ],
 )
 def test_incomplete_ends(tail: str, expected: float) -> None:
     assert incomplete_end(tail) == expected
     assert scores([tail + " \n"]).column("incomplete_end").to_pylist() == [expected]
+
+
+@pytest.mark.shared
+def test_whole_pages_seem_whole_and_cut_pages_more_often_not(shared_data: Path) -> None:
+    for name in ("gesetze_de", "mdn_de", "eips_en", "peps_en"):
+        with lzma.open(shared_data / "text" / f"{name}.jsonl.xz", "rt", encoding="utf-8") as file:
+            whole = [json.loads(line)["text"] for line, _ in zip(file, range(400), strict=False)]
+        cut = [text[: len(text) * 2 // 3] for text in whole]
+        doubted = [sum(incomplete_end(text[-900:].rstrip()[-300:]) > 0 for text in batch) for batch in (whole, cut)]
+        assert doubted[0] <= 0.04 * len(whole), name
+        assert doubted[1] >= 0.2 * len(cut), name

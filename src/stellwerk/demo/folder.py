@@ -23,7 +23,8 @@ TICKETS: Final = 20_000
 SEED: Final = 1
 NOTE: Final = "demo.json"
 WRITTEN: Final = ("raw", "truth")
-OURS: Final = (*WRITTEN, STATE, FILE, LOCK, ".gitignore", "report.html")
+SPECS: Final = tuple(f"datasets/{name}.yaml" for name in DATASETS)
+OURS: Final = (*WRITTEN, *SPECS, STATE, FILE, LOCK, ".gitignore", "report.html")
 
 
 class Note(BaseModel):
@@ -140,7 +141,7 @@ def _check_free(folder: Path) -> None:
         raise UserError(f"{folder} is a file; give the folder that is to hold the demo: stellwerk demo FOLDER")
     if _partial(folder).exists():
         return
-    for name in (*WRITTEN, "datasets", FILE):
+    for name in (*WRITTEN, FILE, *SPECS):
         if (folder / name).exists():
             raise UserError(f"{folder / name} is there and is not a demo's; give another folder: stellwerk demo FOLDER")
 
@@ -149,7 +150,7 @@ def _clear(folder: Path, there: Note | None) -> None:
     """Remove what a demo made, and nothing else."""
     if there is None:
         _check_free(folder)
-    for path in [*(folder / name for name in OURS), *(folder / "datasets" / f"{name}.yaml" for name in DATASETS)]:
+    for path in (folder / name for name in OURS):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -188,7 +188,9 @@ def _flow(version: Version, did: Sequence[Rule], language: Language) -> Flow:
     drops: dict[str, list[Amount]] = {}
     for rule in did:
         if rule.dropped:
-            drops.setdefault(rule.step, []).append(Amount(label=named(rule.rule, language), count=rule.dropped))
+            drops.setdefault(rule.step, []).append(
+                Amount(label=named(rule.rule.removeprefix("outlier:"), language), count=rule.dropped)
+            )
     return Flow(
         sources=tuple(Amount(label=name, count=sum(found.values())) for name, found in counts["sources"].items()),
         steps=tuple(FlowStep(label=named(step, language), drops=tuple(amounts)) for step, amounts in drops.items()),

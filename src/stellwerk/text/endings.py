@@ -1,10 +1,9 @@
 """Does a text seem to be cut off? A heuristic for exports that end a ticket after so many characters.
 
 Looks only at the end of the text: marks of a cut, function words of German and English that a text does not end
-with, open
-brackets, and letters that no word ends with. Knows no dictionary, so that a cut behind a word that could end a
-sentence is
-not seen, and counts other languages by the rules of these two.
+with, open brackets, and letters that no word ends with; and knows the ways in which a text ends without a full stop:
+with a farewell, a signature, a company, an address. Knows no dictionary, so that a cut at the end of a sentence or
+behind a word of a lone sentence is not seen, and counts other languages by the rules of these two.
 """
 
 from __future__ import annotations
@@ -48,9 +47,36 @@ _MARK_WORDS = r"truncated|gekürzt|abgeschnitten|cut|mehr|more|…|\.\.\."
 _MARK = re.compile(rf"(?:…|\.\.\.|[\[(<](?:{_MARK_WORDS})[^\])>]{{0,30}}[\])>])$", re.IGNORECASE)
 _OPEN_SIGN = re.compile(r"(?:[,(\[{&„‚]|\w[-‐‑])$")
 _SMILEY = re.compile(r"[:;=8][-o']?[(\[{]")
-_SENTENCE_END = re.compile(r"[.!?][\"'”“»«)]*\s+\S")
 _CLOSED = tuple(".!?:;\"'”“’‘»«›‹)]}>|*_`~#%€$。！？")
 _LONG_PARAGRAPH = 80
+
+_ABBREVIATIONS = (
+    "co nr dr prof str tel fax bzw ca evtl ggf inkl zzgl st mr mrs ms vs no etc usw art abs abt bsp gem max min mio mrd "
+    "rd sog vgl approx dept fig ref sec vol"
+)
+_SENTENCE_END = re.compile(
+    rf"(?<!\w)(?!(?:{_ABBREVIATIONS.replace(' ', '|')}|\w|\d\d)\.)[\w/-]*[\w)\"'”“»%€/-][.!?][\"'”“»«)]*\s+\S", re.IGNORECASE
+)
+_FAREWELL = re.compile(
+    r"(?:mit\s)?(?:[^\W\d_]+\s){0,3}gr(?:ü|ue|u)(?:ß|ss)(?:e|en|chen|le)?\b(?!\w)"
+    r"|(?:mfg|vg|lg|bg|hg|br|kr|rgds)\b[ ,!]*(?:\w+[ ]?){0,2}$|hochachtungsvoll|gezeichnet|gez\.|i\. ?[av]\."
+    r"|(?:[^\W\d_]+\s){0,3}(?:regards|wishes|greetings)\b|(?:yours\b|sincerely|respectfully|cordially|cheers|ciao|tschüss)"
+    r"|(?:(?:viel\w*|best\w*|herzlich\w*|schon mal|many|lieben)\s){0,2}(?:danke?|thanks|thank you|thx)"
+    r"(?:\s(?:im|sehr|you|so|very|and|und|in|schon|vorab|voraus|vielmals|again|much|jetzt|advance)){0,4}[ ,!.]*$"
+    r"|(?:(?:ich|wir|i|we|am|are)\s){0,2}(?:freuen?\b|look(?:ing)? forward\b)|bis (?:dann|bald|morgen|später)\b|see you\b"
+    r"|(?:einen |noch einen )?schöne[ns]? (?:tag|abend|feierabend|wochenende)\b|have a (?:nice|good|great)\b",
+    re.IGNORECASE,
+)
+_LEGAL_FORM = re.compile(
+    r"\b(?:g?GmbH|mbH|KGaA|KG|OHG|GbR|AG|UG|SE|e\. ?[KVG]\.?|e[KVG]"
+    r"|Ltd|Limited|Inc|LLC|LLP|plc|PLC|Corp|Pty|BV|NV|SA|SARL|SRL)$"
+)
+_ADDRESS = re.compile(
+    r"(?:\w(?:@|[ ]?[\[(](?:at|@)[\])][ ]?)[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,24}|(?:https?://|www\.)\S+|\+?\d[\d ()/-]{6,}\d"
+    r"|\w(?:: |=)[ ]{0,2}[^\s@]*\d\S*)$"
+)
+"""A mail or web address, a long number, or the value of a field (`Serial: 4711-B`)."""
+_SIGNATURE_LINES, _SIGNATURE_WORDS = 6, 9
 
 
 def incomplete_ends(texts: pa.LargeStringArray) -> F64:
@@ -74,8 +100,9 @@ def incomplete_end(tail: str) -> float:
 
     Returns:
         1 at a mark of a cut ("[gekürzt]", "…"), a hyphen, comma or opening bracket at the end, a bracket that is never
-        closed, a function word, or a word whose last two letters end no German or English word; 0.5 where the last
-        paragraph is longer than 80 characters and its last line holds a full stop, but does not end with one; else 0.
+        closed, a function word, or a word whose last two letters end no German or English word; 0.5 where sentences
+        with a full stop come before, but the last one has none; else 0. A farewell with the names below it, a company
+        and an address are whole without a full stop.
     """
     if not tail or _SMILEY.search(tail, max(len(tail) - 3, 0)):
         return 0.0
@@ -84,16 +111,62 @@ def incomplete_end(tail: str) -> float:
     paragraph = tail[tail.rfind("\n\n") + 1 :]
     if tail.endswith(_CLOSED):
         return CUT if _never_closed(paragraph) else 0.0
-    if _OPEN_SIGN.search(tail) or _never_closed(paragraph) or _cut_word(tail):
+    if _ADDRESS.search(tail):
+        return 0.0
+    lines = [line.strip() for line in tail.split("\n") if line.strip()]
+    if tail.endswith(",") and _farewell(lines[-1]):
+        return 0.0  # "Thanks," without the name
+    if _OPEN_SIGN.search(tail) or _never_closed(paragraph):
         return CUT
-    if len(paragraph) >= _LONG_PARAGRAPH and _SENTENCE_END.search(paragraph[paragraph.rfind("\n") + 1 :]):
-        return DOUBTFUL
-    return 0.0
+    if _signed(lines):
+        return 0.0
+    if _cut_word(tail):
+        return CUT
+    return DOUBTFUL if _lacks_end(lines, paragraph) else 0.0
 
 
 def _never_closed(paragraph: str) -> bool:
     opened = paragraph.rfind("(")
     return opened > paragraph.rfind(")") and not _SMILEY.search(paragraph, max(opened - 2, 0), opened + 1)
+
+
+def _signed(lines: list[str]) -> bool:
+    """Tell that the last lines are a farewell and the names below it, or that the last one names a company."""
+    if not _like_name(lines[-1]) and not _farewell(lines[-1]):
+        return False
+    if _LEGAL_FORM.search(lines[-1]):
+        return True
+    for line in reversed(lines[-_SIGNATURE_LINES:]):
+        if _farewell(line):
+            return lines[-1].rsplit(maxsplit=1)[-1].lower() not in FUNCTION_WORDS
+        if not _like_name(line):
+            return False
+    return False
+
+
+def _farewell(line: str) -> bool:
+    return _FAREWELL.match(line) is not None and len(line.split()) <= _SIGNATURE_WORDS
+
+
+def _like_name(line: str) -> bool:
+    """Tell a line of names, offices and companies from one of a sentence: few words, most of them capitalised."""
+    words = line.split()
+    return len(words) <= _SIGNATURE_WORDS and 2 * _small_words(line) <= len(words) and not _SENTENCE_END.search(line)
+
+
+def _small_words(line: str) -> int:
+    return sum(word[0].islower() for word in line.split())
+
+
+def _lacks_end(lines: list[str], paragraph: str) -> bool:
+    """Tell that sentences with a full stop come before the last one, which has none."""
+    last = lines[-1]
+    if _SENTENCE_END.search(last):
+        return len(paragraph) >= _LONG_PARAGRAPH
+    before = lines[-2] if len(lines) > 1 else ""
+    small = _small_words(last)
+    prose = last[0].isupper() and small >= 2 and 5 * small >= 2 * len(last.split())
+    return prose and before.endswith((".", "!", "?")) and _small_words(before) >= 2 and sum(map(len, lines)) >= _LONG_PARAGRAPH
 
 
 def _cut_word(tail: str) -> bool:

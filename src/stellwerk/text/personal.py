@@ -17,8 +17,9 @@ from stellwerk.errors import UserError
 from stellwerk.text import scan as scanning
 from stellwerk.text import secrets
 from stellwerk.text.checkdigits import IBAN_LENGTH, card_issuer, iban_shape, iban_valid, luhn, placeholder
+from stellwerk.text.emails import RULES as EMAIL_RULES
 from stellwerk.text.phones import RULES as PHONE_RULES
-from stellwerk.text.scan import CHECK_DIGIT, CONTEXT, PATTERN, Found, Rule, before, mentioned, nearest, words
+from stellwerk.text.scan import CHECK_DIGIT, CONTEXT, Found, Rule, before, mentioned, nearest, words
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("EMAIL", "E-mail address", "form only; addresses of shared mailboxes (info@) count too"),
+        Kind("EMAIL", "E-mail address", "form only, an @ in brackets (at) counts; shared mailboxes (info@) too"),
         Kind("PHONE", "Telephone number", "numbering plan of its country (national forms: DE, AT, CH, GB, US)"),
         Kind(
             "IBAN",
@@ -74,43 +75,10 @@ NOT_SEARCHED: tuple[str, ...] = (
     "IP and MAC addresses",
     "locations",
     "health, religion and other special categories (GDPR Art. 9)",
-    "e-mail addresses written to mislead programs (name at company dot com)",
+    "e-mail addresses written in words without brackets (name at company dot com)",
     "telephone numbers written in national form outside DE, AT, CH, GB and US",
     "anything in images, sound or attached files",
 )
-
-# ---------------------------------------------------------------- e-mail
-
-_LOCAL = re.compile(r"[\w.%+'~\u0300-\u036f-]*")
-_DOMAIN = re.compile(r"[\w\u0300-\u036f-]+(?:\.[\w\u0300-\u036f-]+)+")
-_TOP_LEVEL = re.compile(r"(?:[^\W\d_][\u0300-\u036f]*){2,24}$|[Xx][Nn]--[A-Za-z0-9-]{2,59}$")
-_ENDINGS = "png jpg jpeg gif svg webp css js json html htm txt pdf xml yaml yml csv"
-_FILE_ENDINGS = frozenset(_ENDINGS.split())
-_PATH_BEHIND = re.compile(r":[~\w][\w.~/-]*")
-_IN_URL = re.compile(r"://[^\s/@\x00]*$")
-
-
-def _email(text: str, start: int, end: int) -> Found | None:
-    at = text.index("@", start, end)
-    local = (_LOCAL.match(text[max(0, at - 80) : at][::-1]) or [""])[0][::-1].lstrip(".-%'+~")
-    host = _DOMAIN.match(text, at + 1, at + 256)
-    if not local or len(local) > 64 or local.endswith((".", "'")) or host is None:
-        return None
-    labels = host.group().rstrip("-").split(".")
-    while len(labels) > 1 and not _TOP_LEVEL.match(labels[-1]):
-        labels.pop()
-    domain = ".".join(labels)
-    first, last = at - len(local), at + 1 + len(domain)
-    if len(labels) < 2 or labels[-1].lower() in _FILE_ENDINGS or any(not label or label[0] == "-" for label in labels):
-        return None
-    behind, ahead = text[last : last + 1], text[first - 1 : first]
-    if behind == "@" or ahead == "@" or local.lower() == "git":
-        return None
-    path = _PATH_BEHIND.match(text, last) if behind == ":" else None
-    if (path and ("/" in path.group() or ".git" in path.group())) or _IN_URL.search(before(text, first, 160)):
-        return None  # user and host of a copy or login command, not a mailbox
-    return Found(first, last, 0.95, PATTERN)
-
 
 # ---------------------------------------------------------------- numbers in groups
 
@@ -236,7 +204,7 @@ def _card_score(number: str, issuer: str | None, context: int, printed: bool, so
 
 
 RULES = (
-    Rule("EMAIL", r"[\pL\pM\pN_%+'~-]@[\pL\pN][\pL\pM\pN_-]*\.[\pL\pN]", _email),
+    *EMAIL_RULES,
     *PHONE_RULES,
     Rule("IBAN", rf"(?i)(?:{'|'.join(IBAN_LENGTH)})[0-9]{{2}}", _iban),
     Rule("CREDIT_CARD", r"\b[1-6][0-9](?:[ -]{0,2}[0-9]){10,17}", _card),

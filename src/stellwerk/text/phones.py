@@ -27,6 +27,11 @@ _OTHER = words(
     r"|\biban|\bblz|steuer|\bhr[ab]\b|epoch|zeitstempel|timestamp|personal|patient|versich|container|abschnitt|urteil"
     r"|beschluss|\brn\.|karte|\bcard|anmeldung)\w{0,16}"
 )
+_SENTENCE = re.compile(r".*[.!?]\s+(?=[A-ZÄÖÜ]\w*(?:\s+\w+){2})", re.DOTALL)
+_CALL_BEHIND = re.compile(
+    r"[^.!?;\n\x00]{0,32}\b(?:(?:an|zurück)?(?:zu)?ruf(?:en|t|e)?|erreich\w*|durchwahl|telefon\w*|call|reach|dial|ring|phone)\b",
+    re.IGNORECASE,
+)
 _CUT_WORD = re.compile(r"^\S*\s")
 _MAIL = re.compile(r"\S+@\S+(?=\s\S)")
 _UNIT = re.compile(r"\s?(?:€|eur\b|usd|chf|\$|%|kg\b|mm\b|cm\b|km\b|stück|m²|gb\b|mb\b|kwh)", re.I)
@@ -34,6 +39,13 @@ _DATE = re.compile(
     r"(?:0[1-9]|[12]\d|3[01]|[1-9])[./-]\s?(?:0?[1-9]|1[0-2]|[12]\d|3[01])[./-]\s?(?:19|20)?\d\d(?!\d)"
     r"|0[1-9]/(?:19|20)\d\d(?!\d)|0\d+/(?:19|20)\d\d/\d+"
     r"|(?:19|20)\d\d[./-](?:0[1-9]|1[0-2])"
+)
+_LEAST_PLAIN = 10  # fewer digits in two groups are shaped like numbers of parts and orders
+_PART_AHEAD = re.compile(
+    r"(?:teile?s?|artikels?|bauteile?s?|st(?:ü|ue)ck(?:zahl)?|bestell\w*|material\w*|zeichnung\w*|sachn\w*|typ|modell"
+    r"|parts?|items?|articles?|spares?|components?|drawing|type|model|sku|stock|p/n|s/n|order\w*)"
+    r"(?:[ .:#(-]{1,3}(?:nr|no|num|nummer|number|code|mit der|mit|with|of|der|die|das|the|no|unter)\b){0,3}[ .:#(\"'-]{1,3}$",
+    re.IGNORECASE,
 )
 _NUMBER_TYPES = (
     "fixed_line",
@@ -149,7 +161,10 @@ def _context(text: str, start: int) -> int:
     if len(window) == 48:
         window = _CUT_WORD.sub("", window)
     window = _MAIL.sub(" ", window)
-    return nearest(window, _WORD, _OTHER)
+    told = nearest(window, _WORD, _OTHER)
+    # A word of the sentence before speaks of something else.
+    last = _SENTENCE.sub("", window) if told < 0 else window
+    return told if len(last) == len(window) else nearest(last, _WORD, _OTHER)
 
 
 def _sizes(read: _Digits) -> list[int]:
@@ -211,6 +226,11 @@ def _found(text: str, start: int, end: int, score: float, evidence: str) -> Foun
     return Found(start, extension.end() if extension else end, score, evidence)
 
 
+def _names_part(window: str) -> bool:
+    """Tell that a word such as part or article stands right before a number."""
+    return window.rstrip(" .:#(\"'-")[-1:].isalpha() and _PART_AHEAD.search(window) is not None
+
+
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Tell a value of its own in a list or row: after a colon, delimiter or line start, and nothing behind it."""
     return bool(_FIELD_AHEAD.search(text, max(0, start - 3), start)) and bool(_FIELD_BEHIND.match(text, end))
@@ -225,6 +245,10 @@ def _national(text: str, start: int, end: int) -> Found | None:
     context = _context(text, start)
     if context < 0 or _CODE_AHEAD.search(text, max(0, start - 16), start):
         return None
+    if context == 0 and _names_part(before(text, start, 40)):
+        return None
+    if context == 0 and _CALL_BEHIND.match(text, read.ends[-1][1]):
+        context = 1
     if context == 0 and _NUMBER_AHEAD.search(text, max(0, start - 7), start):
         return None
     for count, last in _attempts(read):
@@ -242,7 +266,7 @@ def _plain(text: str, start: int, end: int, read: _Digits, count: int) -> bool:
     national = read.text[1:count]
     if end - start == count:
         return bool(_MOBILE.match(read.text[:count])) and _stands_alone(text, start, end) and _any_valid(national)
-    return count >= 9 and _sizes(read) != [4, 4, 4] and _any_valid(national)
+    return count >= _LEAST_PLAIN and _sizes(read) != [4, 4, 4] and _any_valid(national)
 
 
 def _any_valid(national: str) -> bool:

@@ -48,11 +48,13 @@ _SHAPES = "|".join(
 _BLOCK = r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?-----"
 _URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@?#\x00]*:[^\s/@\x00]+@"
 _WORDS = (
-    "passwor[dt]|passwd|passphrase|kennwort|pwd|secret|token|(?:api|access|private|auth|account|signing|encryption)[_ -]?key"
+    r"passwor[dt]|passwd|passphrase|kennwort|pwd|(?:\b|_)pw\b|_pass\b|secret|token"
+    "|(?:api|access|private|auth|account|signing|encryption)[_ -]?key"
     "|schl(?:ü|ue|u\u0308)ssel|zugangscode|credentials?|auth|bearer|basic"
 )
+_IS = "ist|lautet|war|hei(?:ß|ss)t|is|was"
 _ASSIGNED = (
-    rf"(?i)(?:{_WORDS})[A-Za-z0-9_]{{0,16}}[\"']?[ \t]{{0,3}}(?:[:=]|ist|lautet|is|)[:=>]?[ \t]{{0,3}}[\"']?"
+    rf"(?i)(?:{_WORDS})[A-Za-z0-9_]{{0,16}}[\"']?[ \t]{{0,3}}(?:[:=]|{_IS}|)[:=>]?[ \t]{{0,3}}[\"']?"
     r"[^\s\"'\x00]{6}"
 )
 _TAGGED = r"(?i)<(?:\w+[:_-])?(?:password|passwort|kennwort|secret|token|api-?_?key)>[^\s<\x00]{4}"
@@ -71,16 +73,25 @@ _FILLER_WHOLE = re.compile(
 )
 _IDENTIFIER = re.compile(r"^(?:[A-Za-z_][A-Za-z]*(?:[._-]+[A-Za-z0-9]{1,12})*|[A-Z][A-Z_]*|[a-z]+(?:[A-Z][a-z]+)+)[;,)]*$")
 _KEYWORD = re.compile(
-    rf"({_WORDS})[A-Za-z0-9_]{{0,16}}[\"']?[ \t]{{0,3}}(:=|=>|[:=]|ist:?|lautet:?|is:?|)[ \t]{{0,3}}([\"']?)",
+    rf"({_WORDS})[A-Za-z0-9_]{{0,16}}[\"']?[ \t]{{0,3}}(:=|=>|[:=]|(?:{_IS})\b:?|)[ \t]{{0,3}}([\"']?)",
     re.IGNORECASE,
 )
-_PASSWORD_WORD = re.compile(r"passwor|passwd|passphrase|kennwort|pwd|zugangscode", re.IGNORECASE)
+_PASSWORD_WORD = re.compile(r"passwor|passwd|passphrase|kennwort|_?pw|_pass\b|zugangscode", re.IGNORECASE)
+_USER_AHEAD = re.compile(
+    r"(?:benutzer|nutzer|user|login|log-in|anmeldename|kennung|account|konto|zugang)[\w-]{0,8}[:=]?[ ]{1,2}\S{1,40}"
+    r"[,;/]?[ ]{1,2}(?:(?:und|mit|and|with|/|the|dem|das)[ ]{1,2}){0,2}$",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(r"\d+(?:[-/]\d+)?[-.]?[^\W\d_]+$|\d+(?:[./-]\d+)+$")  # 12-stellig, 90days, 2026-01-31
+_CASES = (re.compile("[a-zß-öø-ÿ]"), re.compile("[A-ZÀ-ÖØ-Þ]"), re.compile(r"\d+"))
+_STRONG_SIGN = re.compile(r"[!#$%&*+=?^~§€@]")
 _CAMEL = re.compile(r"[A-Z]{0,6}[a-z]*(?:[A-Z][a-z]+)*[.,;:!?)]*$")
 _LETTERS = re.compile(r"[^\W\d_]+[.,;:!?)]*$")
 _NEAR = re.compile(rf"(?:{_WORDS})\W", re.IGNORECASE)
 _HASH_NEAR = re.compile(r"sha\d|md5|hash|commit|checksum|digest|prüfsumme|uuid|integrity|etag|revision", re.IGNORECASE)
 _UUID = re.compile(r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 _MORE_PASSWORD = re.compile(r"[^\s/@\x00\"'<>]{0,64}@(?=[\w.-])")
+_MAILBOX = re.compile(r"\w@[\w-]+\.[^\W\d_]{2}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s\\]*")
 _UNQUOTED = re.compile(r"[^\s\x00\"'<>]*")
 _TIME = re.compile(r"\d{1,2}[.:]\d{2}")
@@ -168,7 +179,7 @@ def _plausible_password(value: str, sign: str, quote: str) -> bool:
         # Only letters: a word of the sentence, unless it is written like code and is not a name of code.
         return sign in ("=", ":", ":=", "=>") and ((bool(quote) and not value[:1].isupper()) or _scrambled(value))
     if any(map(str.isdigit, value)):
-        return not (value.isdigit() and len(value) < 6) and not _TIME.match(value)
+        return not _TIME.match(value) and (sign[:1] in (":", "=") or not _COUNT.match(value))
     return sign in ("=", ":", ":=") and not _IDENTIFIER.match(value) and not value.startswith(("/", "http", "-"))
 
 
@@ -182,6 +193,37 @@ def _plausible_token(value: str) -> bool:
     return entropy(value) >= 3.0
 
 
+def _bare(text: str, start: int, key: re.Match[str], value: str) -> bool:
+    """Judge what stands right behind the word (`Bearer eyJ...`, `--password abc`): only what no sentence would hold."""
+    word, _, quote = key.groups()
+    if text[max(0, start - 2) : start] == "--":
+        return _plausible_password(value, "=", quote)
+    if word.lower() in ("bearer", "basic"):
+        return _plausible_token(value)
+    alone = key.group().rstrip(" \t\"'").lower() == word.lower() and text[key.end() - 1] in " \t\"'"
+    if not alone or not _PASSWORD_WORD.match(word) or not 6 <= len(value) <= 128 or " " in value:
+        return False
+    return _like_password(value, bool(quote) or bool(_USER_AHEAD.search(before(text, start, 80))))
+
+
+def _like_password(value: str, told: bool) -> bool:
+    """Tell a password from a word of the sentence (`reset`, `SHA-256`, `Base64-encoded`) by its characters alone.
+
+    Args:
+        value: without blanks.
+        told: a user name before it or quotes around it say that a value stands here.
+    """
+    lower, upper, digits = (len(case.findall(value)) for case in _CASES)
+    if not (value[0].isalnum() or _STRONG_SIGN.match(value)) or "://" in value or _MAILBOX.search(value):
+        return False
+    if _COUNT.match(value) or value.startswith("--") or not lower + upper:
+        return False
+    inner = _STRONG_SIGN.search(value.rstrip("!?"))
+    if digits:
+        return bool(inner) or (value[-1:] == "!" and lower > 0) or (digits > 1 and lower > 0 and upper > 0) or told
+    return told and bool(inner) and lower > 0 and upper > 0
+
+
 def _assigned(text: str, start: int, end: int) -> Found | None:
     key = _KEYWORD.match(text, start, end)
     if key is None:
@@ -191,10 +233,8 @@ def _assigned(text: str, start: int, end: int) -> Found | None:
     value = _value(text, at, quote)
     if not value or _is_placeholder(value):
         return None
-    if not sign:  # `Bearer eyJ...`, `--password abc`: only what no sentence would hold
-        flag = text[max(0, start - 2) : start] == "--"
-        scheme = word.lower() in ("bearer", "basic")
-        if not (flag and _plausible_password(value, "=", quote)) and not (scheme and _plausible_token(value)):
+    if not sign:
+        if not _bare(text, start, key, value):
             return None
     elif _PASSWORD_WORD.match(word):
         if not _plausible_password(value, sign, quote):

@@ -46,7 +46,7 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         shards=shards,
         lost=lost,
     )
-    return _report(run, run.version(outcome["version"]), before, [acquired.version for acquired in sources])
+    return _report(run, outcome, before, [acquired.version for acquired in sources])
 
 
 def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ def erased_rows(run: Run, documents: list[str]) -> list[list[int]]:
 
 def publish(
     run: Run, *, dataset: str, spec: dict[str, Any], shards: dict[str, list[str]], lost: list[list[str]]
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Step: write the table and the last rows of the ledger, and note the version with its measurements."""
     reference, schema, digest, rows = write_table(run.store, shards["finished"], dataset)
     extra = [write_shard(run.store, ledger.lost_rows(s, read_shard(run.store.path(shard)))) for s, shard in lost]
@@ -136,7 +136,7 @@ def publish(
         },
     )
     _measure(run, tally, personal)
-    return {"version": version}
+    return {"version": version, "counts": tally.model_dump(), "ledger": book}
 
 
 def count_personal(run: Run, shards: Sequence[str]) -> dict[str, Any]:
@@ -181,7 +181,9 @@ def _warnings(run: Run, versions: Sequence[Version]) -> list[str]:
     return list(dict.fromkeys(row["title"] for row in run.record.rows(tables.finding, where, order=tables.finding.c.created)))
 
 
-def _report(run: Run, version: Version, before: set[str], sources: Sequence[Version]) -> BuildReport:
+def _report(run: Run, outcome: dict[str, Any], before: set[str], sources: Sequence[Version]) -> BuildReport:
+    # The counts are of this input: other input, such as one more file that cannot be read, may give an equal dataset.
+    version = run.version(outcome["version"])
     if not run.done:
         message = f"nothing changed: all {run.remembered} steps were done before, this is still {version.ref}"
     elif version.id in before:
@@ -195,7 +197,7 @@ def _report(run: Run, version: Version, before: set[str], sources: Sequence[Vers
         dataset=version.ref,
         message=message,
         warnings=_warnings(run, [version, *sources]),
-        counts=Tally.model_validate(version.facts["counts"]),
+        counts=Tally.model_validate(outcome["counts"]),
         personal_data=version.facts["personal"]["counts"],
         not_searched=version.facts["personal"]["not_searched"],
         next=[f"stellwerk data profile {name}", f'stellwerk data query {name} "SELECT * FROM documents LIMIT 5"',

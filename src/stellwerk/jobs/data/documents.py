@@ -41,12 +41,12 @@ def assemble(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> list[s
                 key=main.source.key,
                 others={other.source.name: [other.shards, other.source.key] for other in joined if other.shards},
             )
+        # No input is named here: a shard that a new version of the source shares with the last one is not shaped again.
         items = [{"shard": shard} for shard in rows]
         shards += run.map(
             f"shape {main.source.name}",
             as_documents,
             items,
-            inputs=[main.version],
             source=main.source.name,
             key=main.source.key,
             text=main.source.text,

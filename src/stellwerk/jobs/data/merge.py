@@ -28,6 +28,7 @@ SHARD_BYTES = 8 * 2**20
 BATCH_ROWS = 2048  # of DuckDB's answers: rows may be long texts
 MEMORY = "768MB"  # beyond it DuckDB writes to disk
 PLACE = "__stellwerk_place__"  # of a row among all rows of its shards
+SAID = "__stellwerk_said__"  # a hash of what a row says beside its key
 COPY = "__stellwerk_copy__"  # 1 for the first row of a key, then 2, 3 ...
 NO_KEY, SUPERSEDED = "no_key", "superseded"
 
@@ -45,11 +46,13 @@ def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tu
         The shards of the new state, and a shard (origin, reason, rule) of rows of this load that are not in it: another row of
         it has the same key, or they have no key to be merged by.
     """
-    stays = source.load == "append" or (source.load == "merge" and source.missing == "keep")
-    if not stays or not old:
-        return _merge(run, source, new, []) if source.load == "merge" and new else (list(new), None)
-    if not new:
-        return list(old), None
+    if source.load == "replace":
+        return list(new), None
+    if not new or not old:
+        stays = source.load == "append" or source.missing == "keep"
+        if not new:
+            return list(old) if stays else [], None
+        return (list(new), None) if source.load == "append" else _merge(run, source, new, old)
     new, old = _one_schema(run, new, old)
     return _append(run, new, old) if source.load == "append" else _merge(run, source, new, old)
 
@@ -145,16 +148,33 @@ def _file_of(origins: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _merge(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], str | None]:
     keys = _names(source.key)
-    no_key = " AND ".join(f"{_q(part)} IS NULL" for part in source.key)
+    keyless = " AND ".join(f"{_q(part)} IS NULL" for part in source.key)
     with _database(run, new=new, **({"old": old} if old else {})) as database:
-        query = f"SELECT * EXCLUDE ({PLACE}) FROM ({_last('new', source.key)}) WHERE NOT ({no_key})"
+        database.execute(f"CREATE VIEW fresh AS SELECT * FROM ({_last('new', source.key)}) WHERE NOT ({keyless})")
+        query = f"SELECT * EXCLUDE ({PLACE}) FROM fresh"
         if old:
-            same = " AND ".join(f"old.{_q(part)} IS NOT DISTINCT FROM new.{_q(part)}" for part in source.key)
-            query += f" UNION ALL BY NAME SELECT * EXCLUDE ({PLACE}) FROM old ANTI JOIN new ON {same}"
-        state = list(_by_key(run, database.sql(f"SELECT * FROM ({query}) ORDER BY {keys}").to_arrow_reader(BATCH_ROWS), source.key))
-        last = f"SELECT {PLACE} FROM ({_last('new', source.key)}) WHERE NOT ({no_key})"
-        lost = f"SELECT origin, {no_key} AS keyless FROM new ANTI JOIN ({last}) USING ({PLACE}) ORDER BY {PLACE}"
+            query = _met(source, database.table("new").columns)
+        rows = database.sql(f"SELECT * FROM ({query}) ORDER BY {keys}").to_arrow_reader(BATCH_ROWS)
+        state = list(_by_key(run, rows, source.key))
+        lost = f"SELECT origin, {keyless} AS keyless FROM new ANTI JOIN fresh USING ({PLACE}) ORDER BY {PLACE}"
         return state, _lost(run, database.sql(lost).to_arrow_table(), ", ".join(source.key))
+
+
+def _met(source: Source, columns: Sequence[str]) -> str:
+    """A query for new rows that meet earlier ones.
+
+    A row that says what it said before keeps its origin, the place where that was first read; else one line more at the top of
+    a file would change every row of the state.
+    """
+    said = ", ".join(_q(name) for name in columns if name not in ("origin", PLACE, *source.key)) or "0"
+    same = " AND ".join(f"old.{_q(part)} IS NOT DISTINCT FROM fresh.{_q(part)}" for part in source.key)
+    origin = f"CASE WHEN old.{SAID} = fresh.{SAID} THEN old.origin ELSE fresh.origin END AS origin"
+    chosen = ", ".join(origin if name == "origin" else f"fresh.{_q(name)}" for name in columns if name != PLACE)
+    hashed = f"SELECT *, hash(row({said})) AS {SAID} FROM"
+    query = f"SELECT {chosen} FROM ({hashed} fresh) fresh LEFT JOIN ({hashed} old) old ON {same}"
+    if source.missing == "keep":
+        query += f" UNION ALL BY NAME SELECT * EXCLUDE ({PLACE}) FROM old ANTI JOIN fresh ON {same}"
+    return query
 
 
 def _lost(run: Run, rows: pa.Table, key: str) -> str | None:

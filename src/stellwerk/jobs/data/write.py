@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from stellwerk.engine.engine import read_shard
 from stellwerk.jobs.data.digest import ContentDigest, schema_of
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
     from stellwerk.store.store import Store
 
 # Statistics stand in the log of a Delta table, where an erasure would have to find them; these hold nothing personal.
-STATISTICS = "language_score,words"
+STATISTICS = ("language_score", "words")
+FILE = "part-00000.parquet"
 ROWS = 8192
 
 
@@ -49,7 +53,7 @@ def finished(
 
 
 def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, dict[str, str], str, int]:
-    """Write shards as one Delta table.
+    """Write shards as one Delta table of one file.
 
     Args:
         store: holds the shards, and the table.
@@ -59,25 +63,34 @@ def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, di
     Returns:
         The table's reference, its schema, the digest of its content, and its rows.
     """
-    from deltalake import WriterProperties, write_deltalake
-
     schema = common([store.path(shard) for shard in shards])
-    digest = ContentDigest(schema)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for shard in shards:
-            table = cast(read_shard(store.path(shard)), schema)
-            digest.update(table)
-            yield from table.to_batches(max_chunksize=ROWS)
-
+    # Where a row was read is no part of what the dataset says.
+    places = [place for place, name in enumerate(schema.names) if name != "origin"]
+    digest = ContentDigest(pa.schema([schema.field(place) for place in places]))
     with store.partial() as folder:
-        reader = pa.RecordBatchReader.from_batches(schema, batches())
-        # Small row groups: readers hold a whole one in memory.
-        properties = WriterProperties(compression="ZSTD", max_row_group_size=ROWS)
-        configuration = {"delta.dataSkippingStatsColumns": STATISTICS}
-        write_deltalake(str(folder), reader, configuration=configuration, writer_properties=properties)
+        folder.mkdir()
+        file = folder / FILE
+        # Delta's own writer deals batches out to several hands and loses the order of the rows.
+        with pq.ParquetWriter(file, schema, compression="zstd", write_statistics=list(STATISTICS)) as writer:
+            for shard in shards:
+                table = cast(read_shard(store.path(shard)), schema)
+                digest.update(table.select(places))
+                # Small row groups: readers hold a whole one in memory.
+                writer.write_table(table, row_group_size=ROWS)
+        _commit(folder, schema, digest.rows)
         reference = store.put_table(folder, f"dataset/{name}/{digest.hexdigest()[:32]}")
     return reference, schema_of(schema), digest.hexdigest(), digest.rows
+
+
+def _commit(folder: Path, schema: pa.Schema, rows: int) -> None:
+    """Make the file in a folder a Delta table."""
+    from deltalake import Schema
+    from deltalake.transaction import AddAction, create_table_with_add_actions
+
+    stats = json.dumps({"numRecords": rows})
+    action = AddAction(FILE, (folder / FILE).stat().st_size, {}, 0, True, stats)
+    configuration = {"delta.dataSkippingStatsColumns": ",".join(STATISTICS)}
+    create_table_with_add_actions(str(folder), Schema.from_arrow(schema), [action], configuration=configuration)
 
 
 def _masked(column: pa.ChunkedArray, findings: pa.Table) -> pa.ChunkedArray:

@@ -1,0 +1,71 @@
+"""A worker process: runs kernels that it is told, one line of JSON a call, and ends when its parent does.
+
+Nothing is pickled: a kernel is named by module and function, data are read from the store and written to it. Loaded models and
+compiled patterns stay in the process from call to call.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stellwerk.engine.shards import read_shard, write_shard
+from stellwerk.errors import StellwerkError, UserError
+from stellwerk.store.store import PREFIX, Store
+
+
+def work(root: str, module: str, function: str, parameters: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a kernel on one item.
+
+    Returns:
+        `shard`, the reference of the result; or `error`, a sentence, with `by_user` or `trace`.
+    """
+    store = Store(Path(root))
+    try:
+        kernel = getattr(importlib.import_module(module), function)
+        given = {name: _table(store, value) for name, value in item.items()}
+        return {"shard": write_shard(store, kernel(**given, **parameters))}
+    except StellwerkError as error:
+        return {"error": str(error), "by_user": isinstance(error, UserError)}
+    except Exception as error:  # noqa: BLE001 - reported by the run with its traceback
+        return {"error": f"{type(error).__name__}: {error}".replace("\n", " "), "trace": traceback.format_exc()}
+
+
+def serve() -> None:
+    """Answer calls from standard input until it ends."""
+    # Ctrl-C reaches the whole group; the parent decides what becomes of this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(int(sys.argv[1]))
+    # What a library prints must not get among the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        print(json.dumps(work(**json.loads(line))), file=answers, flush=True)
+
+
+def _end_with(parent: int) -> None:
+    """End this process in the middle of a call too, when the one that started it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _table(store: Store, value: Any) -> Any:
+    return read_shard(store.path(value)) if isinstance(value, str) and value.startswith(PREFIX) else value
+
+
+if __name__ == "__main__":
+    serve()

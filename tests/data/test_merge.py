@@ -1,0 +1,195 @@
+"""How new rows meet the earlier state: against a model in plain Python, and what a small change leaves as it was."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from stellwerk.jobs.data import merge
+from stellwerk.record import tables
+
+Row = dict[str, Any]
+Files = dict[str, list[Row]]
+Stored = tuple[str, str | None, str | None, str | None]  # file, key, part, value
+
+# Files whose names hold the sign that parts a file from a line; values as texts, so that a model needs no types.
+FILES = ["a.jsonl", "a#1.jsonl", "a#line 2.jsonl"]
+KEYS = st.sampled_from(["k1", "k2", "k3", "k|4", "k~2"]) | st.none()
+ROWS = st.fixed_dictionaries({"k": KEYS, "p": st.sampled_from(["x", "y"]) | st.none(), "v": st.sampled_from("abc")})
+STATES = st.lists(st.dictionaries(st.sampled_from(FILES), st.lists(ROWS, max_size=4), min_size=1), min_size=1, max_size=3)
+
+
+def applied(state: list[Stored], files: Files, load: str, missing: str, key: list[str]) -> list[Stored]:
+    """The model: what a source holds after these files, one at a time and in their order."""
+    new: list[Stored] = [(name, row["k"], row["p"], row["v"]) for name in sorted(files) for row in files[name]]
+    if load == "replace":
+        return new
+    if load == "append":
+        gone = [row for row in state if row[0] not in {name for name, *_ in new}]
+        return gone + new
+    parts = [("k", "p").index(part) + 1 for part in key]
+    merged: dict[tuple[str | None, ...], Stored] = {}
+    for row in [*(state if missing == "keep" else []), *new]:
+        name = tuple(row[part] for part in parts)
+        if any(part is not None for part in name):
+            merged[name] = row
+    return list(merged.values())
+
+
+def stored(place: Any) -> list[Stored]:
+    table = place.read(place.version("source/set.s").content["shards"])
+    found = []
+    for row in table.to_pylist():
+        name = next(name for name in FILES if row["origin"].startswith(f"raw/{name}#line "))
+        found.append((name, row.get("k"), row.get("p"), row.get("v")))
+    return found
+
+
+@pytest.mark.slow
+@given(
+    states=STATES,
+    load=st.sampled_from(["replace", "append", "merge"]),
+    missing=st.sampled_from(["keep", "delete"]),
+    key=st.sampled_from([["k"], ["k", "p"]]),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(  # the name of one file is another one's up to the sign
+    states=[
+        {"a#1.jsonl": [{"k": "k1", "p": None, "v": "a"}], "a.jsonl": []},
+        {"a#line 2.jsonl": [{"k": "k2", "p": "x", "v": "b"}]},
+    ],
+    load="append",
+    missing="keep",
+    key=["k"],
+)
+@example(  # the later state has no rows
+    states=[{"a.jsonl": [{"k": "k1", "p": None, "v": "a"}]}, {"a.jsonl": []}], load="merge", missing="keep", key=["k"]
+)
+@example(  # rows at the same place of a file, whose keys are missing in part
+    states=[{"a.jsonl": [{"k": None, "p": "x", "v": "a"}]}, {"a.jsonl": [{"k": None, "p": "y", "v": "a"}]}],
+    load="merge",
+    missing="keep",
+    key=["k", "p"],
+)
+def test_load_follows_the_model(
+    places: Callable[..., Any], states: list[Files], load: str, missing: str, key: list[str]
+) -> None:
+    place = places()
+    missing = missing if load == "merge" else "keep"
+    place.spec(sources=[{"name": "s", "files": "raw/*", "load": load, "missing": missing, "key": key, "text": []}])
+    state: list[Stored] = []
+    for files in states:
+        for name in FILES:
+            (place.root / "raw" / name).unlink(missing_ok=True)
+        for name, rows in files.items():
+            place.rows(f"raw/{name}", rows)
+        state = applied(state, files, load, missing, key)
+        ledger = place.adds_up(place.build())
+        assert Counter(stored(place)) == Counter(state)
+        read = sum(len(rows) for rows in files.values())
+        lost = sum(row["step"] == "load" for row in ledger)
+        assert lost == (read - len(applied([], files, "merge", "delete", key)) if load == "merge" else 0)
+        assert sum(row["step"] != "read" for row in ledger) == len(state) + lost
+    place.workspace.record.database.close()
+
+
+def test_types_of_two_states_are_brought_together(place: Any) -> None:
+    """Numbers, then texts, then dates: nothing is lost, and a whole number beyond 2^53 stays exact."""
+    place.spec(sources=[{"name": "s", "files": "raw/*", "load": "merge", "key": "k"}])
+    rows = [{"k": 1, "v": 9007199254740993}, {"k": 2, "v": 1.5}, {"k": "x3", "v": "2024-01-01"}, {"k": "x4", "w": True}]
+    for row in rows:
+        place.rows("raw/a.jsonl", [row])
+        place.adds_up(place.build())
+    found = {row["k"]: row for row in place.table().to_pylist()}
+    assert {key: row["v"] for key, row in found.items()} == {
+        "1": "9007199254740993",
+        "2": "1.5",
+        "x3": "2024-01-01",
+        "x4": None,
+    }
+    assert found["x4"]["w"] is True
+    assert len(place.version("source/set.s").facts["schema_changes"]) == 1
+
+
+def test_moments_are_those_of_the_file_in_any_time_zone(places: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = set()
+    for zone in ("UTC", "Europe/Berlin", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        place = places()
+        place.write("raw/a.csv", "k,t\n1,2024-06-01T12:00:00+02:00\n")
+        place.spec(sources=[{"name": "s", "files": "raw/*", "load": "merge", "key": "k"}])
+        place.build()
+        digests.add(place.version("dataset/set").digest)
+        assert place.table()["t"].type == pa.timestamp("us", tz="UTC")
+    assert len(digests) == 1
+
+
+def test_keeping_what_unreadable_files_held(place: Any) -> None:
+    """With missing: keep, a file that breaks loses nothing of what it said before."""
+    place.spec(sources=[{"name": "s", "files": "raw/*", "load": "merge", "key": "k"}])
+    place.rows("raw/a.jsonl", [{"k": 1, "text": "one"}])
+    place.build()
+    place.write("raw/a.jsonl", b"")
+    ledger = place.adds_up(place.build())
+    assert place.table()["doc_id"].to_pylist() == ["s:1"]
+    assert [row["rule"] for row in ledger if row["decision"] == "dropped"] == ["empty_file"]
+
+
+def test_a_changed_row_leaves_the_other_shards_as_they_were(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "SHARD_BYTES", 256 * 2**10)
+    chance = random.Random(5)
+    words = ["pump", "valve", "seal", "motor", "belt", "noise", "oil", "leak", "error", "code", "press", "heat"]
+    rows = [{"k": f"T-{n:06d}", "text": f"{n} {' '.join(chance.choices(words, k=8))}"} for n in range(60_000)]
+    place.spec(sources=[{"name": "s", "files": "raw/*", "load": "merge", "key": "k"}], duplicates={"near": None})
+    place.rows("raw/a.jsonl", rows)
+    place.build()
+    before = place.version("source/set.s").content["shards"]
+    assert len(before) > 8
+    rows[31_234]["text"] += " and now it smokes"
+    rows.insert(45_000, {"k": "T-044999-b", "text": "a letter that came late"})
+    chance.shuffle(rows)
+    place.rows("raw/a.jsonl", rows)
+    report = place.build()
+    after = place.version("source/set.s").content["shards"]
+    assert len(set(after) - set(before)) <= 4
+    steps = place.steps()
+    for step in ("shape s", "normalise", "score", "personal data"):
+        total, reused = steps[step]
+        assert total == len(after)
+        assert total - reused == len(set(after) - set(before))
+    assert report.counts.read == 60_001
+
+
+def test_a_state_without_change_is_not_merged_again(place: Any) -> None:
+    place.spec(sources=[{"name": "s", "files": "raw/*", "load": "merge", "key": "k"}])
+    place.rows("raw/a.jsonl", [{"k": 1, "text": "one"}, {"k": 2, "text": "two"}])
+    place.build()
+    place.rows("raw/a.jsonl", [{"k": 2, "text": "two, changed"}, {"k": 3, "text": "three"}])
+    place.build()
+    assert "nothing changed" in place.build().message
+    assert sorted(place.table()["text"].to_pylist()) == ["one", "three", "two, changed"]
+
+
+def test_join_keeps_every_row_once_and_in_order(place: Any) -> None:
+    chance = random.Random(3)
+    keys = chance.choices(range(300), k=500)
+    others = [{"k": str(key), "extra": f"e{n}"} for n, key in enumerate(chance.choices(range(400), k=300))]
+    place.rows("raw/main.jsonl", [{"k": key, "text": f"text {n}"} for n, key in enumerate(keys)])
+    place.rows("raw/other.jsonl", others)
+    main = {"name": "s", "files": "raw/main.jsonl", "key": "k"}
+    place.spec(sources=[main, {"name": "o", "files": "raw/other.jsonl", "key": "k", "joins": "s"}], duplicates={"near": None})
+    place.adds_up(place.build())
+    last = {row["k"]: row["extra"] for row in others}
+    table = place.table()
+    assert table["text"].to_pylist() == [f"text {n}" for n in range(500)]
+    assert table["extra"].to_pylist() == [last.get(str(key)) for key in keys]
+    lonely = len([row for row in others if int(row["k"]) not in set(keys)])
+    (finding,) = place.workspace.record.rows(tables.finding, tables.finding.c.rule == "unmatched_rows")
+    assert finding["details"] == {"rows": lonely}
