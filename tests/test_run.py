@@ -642,11 +642,8 @@ def program(workspace: Workspace, tmp_path: Path) -> Iterator[Callable[[str], su
 def workers_of(process: subprocess.Popen[str], wanted: int = 1) -> list[psutil.Process]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        found = [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if "stellwerk.engine.worker" in child.cmdline()[2:3][0]
-        ]
+        children = psutil.Process(process.pid).children(recursive=True)
+        found = [child for child in children if "stellwerk.engine.worker" in " ".join(child.cmdline())]
         if len(found) >= wanted:
             return found
         time.sleep(0.05)

@@ -1,14 +1,280 @@
+"""A whole build against a model in plain Python: what is dropped and why, what is redone, and that the same input gives the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-def test_x(place: Any) -> None:
-    import time
+from stellwerk.jobs.data import acquire
 
-    place.rows("raw/a.jsonl", [{"id": i, "text": f"hello world {i} this is a text of some words"} for i in range(20)])
-    place.spec(sources=[{"name": "a", "files": "raw/a.jsonl", "key": "id"}])
-    for _ in range(3):
-        t = time.time()
-        r = place.build()
-        print(time.time() - t, r.message)
-        place.adds_up(r)
-        place.rows("raw/a.jsonl", [{"id": i, "text": f"hello world {i} this is a text of some words"} for i in range(20 + _)])
+WORDS = "pump valve seal motor belt noise oil leak error code press heat spindle gear plate shaft bolt nut rail drive".split()
+TEXTS = ["The pump leaks oil", "the  PUMP leaks\noil ", "A noisy belt", "a noisy belt!", "Error code 17", "x", ""]
+Row = dict[str, Any]
+Spec = dict[str, Any]
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "v": st.none() | st.integers(-3, 9),
+            "c": st.none() | st.sampled_from(["red", "green", "blue"]),
+            "text": st.sampled_from(TEXTS),
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+COLOURS = st.lists(st.sampled_from(["red", "green", "blue", "no such"]), min_size=1, max_size=3, unique=True)
+BOUNDS = st.permutations(["v", "c"]).flatmap(
+    lambda names: st.fixed_dictionaries(
+        {},
+        optional={
+            name: {
+                "v": st.fixed_dictionaries(
+                    {"min": st.integers(-3, 3)}, optional={"max": st.integers(4, 9), "required": st.booleans()}
+                ),
+                "c": st.fixed_dictionaries({"in": COLOURS}, optional={"not_in": COLOURS, "required": st.booleans()}),
+            }[name]
+            for name in names
+        },
+    )
+)
+
+
+def reason(row: Row, select: Spec) -> str | None:
+    """The model: the first bound that a row fails; a missing value fails `required` only."""
+    for name, bound in select.items():
+        value = row[name]
+        if value is None:
+            fails = bound.get("required", False)
+        else:
+            fails = (
+                ("min" in bound and value < bound["min"])
+                or ("max" in bound and value > bound["max"])
+                or ("in" in bound and value not in bound["in"])
+                or value in bound.get("not_in", [])
+            )
+        if fails:
+            return name
+    return None
+
+
+def expected(rows: list[Row], select: Spec, exact: bool, keep: str) -> dict[str, str | None]:
+    """The model: by id the rule that drops a row, None for one that stays."""
+    found = {f"s:{n}": reason(row, select) for n, row in enumerate(rows)}
+    groups: dict[str, list[int]] = defaultdict(list)
+    for n, row in enumerate(rows):
+        plain = " ".join(row["text"].lower().split())
+        if exact and plain and found[f"s:{n}"] is None:
+            groups[plain].append(n)
+    for members in groups.values():
+        length = {n: len(" ".join(rows[n]["text"].split())) if keep == "longest" else 0 for n in members}
+        best = max(members, key=lambda n: (length[n], -n))
+        found.update({f"s:{n}": "exact_duplicate" for n in members if n != best})
+    return found
+
+
+@pytest.mark.slow
+@given(rows=ROWS, select=BOUNDS, exact=st.booleans(), keep=st.sampled_from(["longest", "first"]), seed=st.integers(0, 9))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_ledger_follows_the_model(
+    places: Callable[..., Any], rows: list[Row], select: Spec, exact: bool, keep: str, seed: int
+) -> None:
+    place = places()
+    place.rows("raw/s.jsonl", [{"id": n, **row} for n, row in enumerate(rows)])
+    if not any(row["v"] is not None for row in rows):
+        select = {name: bound for name, bound in select.items() if name != "v"}  # a column without values has no numbers
+    place.spec(
+        sources=[{"name": "s", "files": "raw/*", "key": "id"}],
+        select=select,
+        duplicates={"exact": exact, "near": None, "keep": keep},
+        split={"seed": seed},
+    )
+    ledger = place.adds_up(place.build())
+    wanted = expected(rows, select, exact, keep)
+    assert {row["doc_id"]: row["rule"] for row in ledger if row["decision"] == "dropped"} == {
+        name: rule for name, rule in wanted.items() if rule
+    }
+    assert [row["doc_id"] for row in ledger] == list(wanted)
+    assert place.table()["doc_id"].to_pylist() == [name for name, rule in wanted.items() if not rule]
+    place.workspace.record.database.close()
+
+
+def letters(count: int, seed: int = 1) -> list[Row]:
+    chance = random.Random(seed)
+    return [{"id": n, "v": n % 7, "text": " ".join(chance.choices(WORDS, k=30))} for n in range(count)]
+
+
+SOURCE = {"name": "s", "files": "raw/*", "key": "id"}
+BEFORE = ["read s", "type s", "load s", "join s", "shape s", "normalise", "score", "personal data"]
+COMPARED = ["spread bands", "find candidates", "shingle candidates", "verify candidates"]
+LATER = ["duplicates", "ledger", "write", "publish"]
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        ({"select": {"words": {"min": 12}}}, ["select", *LATER]),
+        ({"select": {"v": {"max": 3}}}, ["select", *LATER]),
+        ({"duplicates": {"near": 0.5}}, LATER),
+        ({"duplicates": {"keep": "first"}}, ["duplicates", "publish"]),
+        ({"split": {"train": 0.5, "validation": 0.25, "test": 0.25}}, ["ledger", "write", "publish"]),
+        ({"outliers": {"columns": ["v"], "bound": 3}}, ["outliers", "select", "publish"]),
+        ({"personal": {"action": "drop"}}, ["select", "ledger", "write", "publish"]),
+        ({"purpose": "another one"}, ["publish"]),
+        ({"tests": [{"rows": {"min": 1}}]}, ["publish"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_change_redoes_only_what_depends_on_it(place: Any, change: Spec, redone: list[str]) -> None:
+    rows = letters(60)
+    rows[7]["text"] += " write to anna.kowalski@firma-nord.de or call"
+    rows[9]["text"] = rows[8]["text"] + " again"
+    place.rows("raw/s.jsonl", rows)
+    place.spec(sources=[SOURCE])
+    place.build()
+    place.spec(sources=[SOURCE], **change)
+    place.adds_up(place.build())
+    steps = place.steps()
+    assert set(steps) == {*BEFORE, *COMPARED, "outliers", "select", *LATER}
+    assert {name for name, (parts, reused) in steps.items() if reused < parts} == set(redone)
+
+
+def test_more_rows_redo_only_their_own_group(place: Any) -> None:
+    place.rows("raw/a.jsonl", letters(200))
+    place.spec(sources=[{"name": "a", "files": "raw/a.jsonl", "key": "id"}, {"name": "b", "files": "raw/b.jsonl", "key": "id"}])
+    place.rows("raw/b.jsonl", letters(50, seed=2))
+    place.build()
+    place.rows("raw/b.jsonl", letters(60, seed=2))
+    place.adds_up(place.build())
+    steps = place.steps()
+    assert steps["normalise"] == steps["score"] == steps["personal data"] == (2, 1)
+    assert steps["read a"] == steps["type a"] == (1, 1)
+
+
+def test_the_same_input_gives_the_same_dataset(places: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another folder, and in another order of work."""
+    monkeypatch.setattr(acquire, "SHARD_BYTES", 20_000)
+    found = []
+    for workers in (1, 1, 2):
+        place = places(workers)
+        for name in ("b", "a"):
+            place.rows(f"raw/{name}.jsonl", [{**row, "id": f"{name}{row['id']}"} for row in letters(300, seed=ord(name))])
+        place.spec(sources=[SOURCE], duplicates={"near": 0.7}, select={"v": {"max": 5}})
+        report = place.build()
+        place.adds_up(report)
+        again = place.build()
+        assert again.message.startswith("nothing changed: all ")
+        assert again.counts == report.counts
+        shown = place.steps()
+        assert all(parts == reused for parts, reused in shown.values())
+        version = place.version("dataset/set")
+        found.append((version.digest, version.number, place.table(), place.ledger()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_rows_keep_the_order_of_the_files(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acquire, "SHARD_BYTES", 20_000)
+    for name in "cab":
+        place.rows(f"raw/{name}.jsonl", [{**row, "id": f"{name}{row['id']:03}"} for row in letters(250, seed=ord(name))])
+    place.spec(sources=[SOURCE], duplicates={"near": None})
+    place.adds_up(place.build())
+    assert place.steps()["normalise"][0] > 3
+    assert place.table()["doc_id"].to_pylist() == [f"s:{name}{n:03}" for name in "abc" for n in range(250)]
+
+
+def test_copies_land_in_the_same_part(place: Any) -> None:
+    """Near copies stay where only exact ones go, and yet no text is both learnt and tested."""
+    chance = random.Random(11)
+    rows = []
+    for row in letters(400):
+        words = row["text"].split()
+        words[chance.randrange(30)] = "changed"
+        rows += [row, {**row, "id": 1000 + row["id"], "text": " ".join(words)}]
+    place.rows("raw/s.jsonl", rows)
+    place.spec(sources=[SOURCE], duplicates={"near": 0.95}, split={"train": 0.6, "validation": 0.2, "test": 0.2})
+    report = place.build()
+    ledger = {row["doc_id"]: row for row in place.adds_up(report)}
+    shares = {part: n / report.counts.read for part, n in report.counts.splits.items()}
+    assert shares == pytest.approx({"train": 0.6, "validation": 0.2, "test": 0.2}, abs=0.06)
+    clusters = dict(zip(place.table()["doc_id"].to_pylist(), place.table()["cluster"].to_pylist(), strict=True))
+    together = [n for n in range(400) if clusters[f"s:{n}"] == clusters[f"s:{1000 + n}"]]
+    assert len(together) > 300
+    assert all(ledger[f"s:{n}"]["split"] == ledger[f"s:{1000 + n}"]["split"] for n in together)
+
+
+def test_a_copy_never_goes_for_one_that_is_dropped(place: Any) -> None:
+    place.rows("raw/s.jsonl", [{"id": 1, "v": 9, "text": "One  letter "}, {"id": 2, "v": 1, "text": "one letter"}])
+    place.spec(sources=[SOURCE], select={"v": {"max": 5}})
+    ledger = {row["doc_id"]: row["rule"] for row in place.adds_up(place.build())}
+    assert (ledger["s:1"], ledger["s:2"]) == ("v", None)
+
+
+def test_outliers_are_those_of_the_formula(place: Any) -> None:
+    chance = random.Random(4)
+    values = [round(chance.gauss(50, 5), 3) for _ in range(300)] + [500.0, -400.0, 71.0, 74.0]
+    place.rows("raw/s.jsonl", [{"id": n, "hours": value, "text": f"letter {n}"} for n, value in enumerate(values)])
+    place.spec(sources=[SOURCE], outliers={"columns": "hours", "bound": 3.5})
+    ledger = place.adds_up(place.build())
+    median = statistics.median(values)
+    spread = statistics.median(abs(value - median) for value in values)
+    wanted = {f"s:{n}" for n, value in enumerate(values) if abs(0.6745 * (value - median) / spread) > 3.5}
+    assert len(wanted) > 2
+    assert {row["doc_id"] for row in ledger if row["rule"] == "outlier:hours"} == wanted
+
+
+@pytest.mark.parametrize("action", ["mask", "keep", "drop"])
+def test_personal_data(place: Any, action: str) -> None:
+    """Invented; in the text and in a column beside it."""
+    address, other = "anna.kowalski@firma-nord.de", "b.yilmaz@werk-sued.de"
+    place.rows("raw/s.jsonl", [{"id": 1, "text": f"Please write to {address} soon", "note": "none"},
+                               {"id": 2, "text": "no address here", "note": f"from {other}"},
+                               {"id": 3, "text": "nothing at all", "note": None}])  # fmt: skip
+    place.spec(sources=[SOURCE], personal={"action": action})
+    report = place.build()
+    ledger = place.adds_up(report)
+    written = json.dumps(place.table().to_pylist(), default=str)
+    assert (address in written, other in written) == ((action == "keep"),) * 2
+    assert report.personal_data == {"EMAIL": 2}
+    decisions = Counter((row["decision"], row["rule"]) for row in ledger)
+    assert (
+        decisions
+        == {
+            "mask": {("changed", "mask:EMAIL"): 2, ("kept", None): 1},
+            "keep": {("kept", None): 3},
+            "drop": {("dropped", "personal_data"): 2, ("kept", None): 1},
+        }[action]
+    )
+    told = json.dumps([report.model_dump(), ledger], default=str)
+    assert address not in told
+    assert other not in told
+
+
+def test_an_equal_result_is_the_same_version(place: Any) -> None:
+    place.rows("raw/s.jsonl", letters(20))
+    place.spec(sources=[SOURCE])
+    assert place.build().dataset == "dataset/set@1"
+    place.rows("raw/s.jsonl", letters(21))
+    assert place.build().dataset == "dataset/set@2"
+    place.rows("raw/s.jsonl", letters(20))
+    assert place.build().dataset == "dataset/set@1"
+    place.write("raw/t.jsonl", b"")
+    report = place.build()
+    assert (report.dataset, report.counts.dropped) == ("dataset/set@1", 1)
+    place.adds_up(report)
+
+
+def test_the_command_prints_json(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    place.rows("raw/s.jsonl", letters(20))
+    place.spec(sources=[SOURCE])
+    assert place.cli("data", "build", "set", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["dataset"] == "dataset/set@1"
+    assert printed["counts"]["read"] == 20

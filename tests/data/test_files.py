@@ -615,3 +615,14 @@ def test_types_of_real_tables(shared_data: Path) -> None:
     typed = apply_types(table, types)
     assert typed.num_rows == table.num_rows
     assert typed.column("datum")[0].as_py() == datetime.date(2023, 10, 18)
+
+
+def test_a_page_in_the_wrong_encoding_keeps_what_its_repair_needs(tmp_path: Path) -> None:
+    good = "Die regelmäßige Pflege des Ölfilters verlängert die Lebensdauer der Anlage um einige Jahre."
+    page = f"<html><head><title>Ölfilter</title></head><body><article><p>{good}</p></article></body></html>"
+    path = tmp_path / "page.html"
+    path.write_text(page.encode().decode("latin-1"), encoding="utf-8")
+    table = next(iter(read(path, "page.html", ReadOptions())))
+    assert isinstance(table, pa.Table)
+    assert table["text"][0].as_py().strip().encode("latin-1").decode() == good
+    assert table["title"][0].as_py().encode("latin-1").decode() == "Ölfilter"

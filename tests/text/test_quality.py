@@ -279,7 +279,7 @@ def test_equal_words_and_only_they_share_a_hash(batch: list[str]) -> None:
         ("Die Anlage läuft mit Version 4.6 und steht in Halle 18.\nWir haben schon den großen Filter an der Pumpe", 0.5),
         ("Unsere Drehmaschine steht in Halle 14 und läuft ohne jede Störung.\n\nIm Handbuch steht dazu leider wenig bis", 0.5),
         (
-            "Beste Grüße\nEva Müller\n\nPS: Die Anlage steht jetzt in Halle 18. Dort läuft sie ohne jede Störung, aber in der Nacht ist",
+            "Gruß\nEva Müller\n\nPS: Die Anlage steht jetzt in Halle 18. Dort läuft sie ohne Störung, aber in der Nacht ist",
             0.5,
         ),
     ],

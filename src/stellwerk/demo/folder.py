@@ -55,6 +55,10 @@ def prepare(
     Raises:
         UserError: the folder holds something else, or a demo of another size or seed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; give the folder that is to hold the demo")
+    if tickets is not None and tickets < 1:
+        raise UserError(f"tickets is {tickets}, expected 1 or more")
     there = _complete(folder)
     if again:
         _clear(folder, there)
@@ -70,7 +74,7 @@ def prepare(
     # Made first: it marks the workspace as a demo's, wherever this is interrupted.
     partial.mkdir(parents=True)
     Workspace.init(folder)
-    truth = generate(partial, tickets or TICKETS, SEED if seed is None else seed, progress)
+    truth = generate(partial, TICKETS if tickets is None else tickets, SEED if seed is None else seed, progress)
     note = Note(tickets=truth.tickets, seed=SEED if seed is None else seed, articles=truth.articles)
     keep(partial, note)
     _move(folder)

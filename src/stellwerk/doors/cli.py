@@ -31,6 +31,11 @@ TITLES = {
     "record": "Verify the record of what happened, or carry it to another machine.",
     **{job.name: f"{job.title}: {', '.join(job.tasks)}." for job in JOBS},
 }
+BY_HAND = {
+    "init": "Make a folder a workspace.",
+    "doctor": "Say what is installed, missing and reachable.",
+    "demo": "Make a workspace of a sample company and run its jobs.",
+}
 TOP = {
     "jobs": "List the eight jobs, their tasks, and the operations that exist today.",
     "show": "Show a version: what it is, what it was made from, what was made from it.",
@@ -74,10 +79,10 @@ def build(arguments: list[str]) -> App:
     """The program with the package that the arguments name; the others are there by name and title only."""
     app = App(name="stellwerk", help=HELP, version=__version__, help_format="plaintext")
     wanted = next(iter(_words(arguments)), "")
-    app.command("stellwerk.doors.local:init", name="init", help="Make a folder a workspace.")
-    app.command("stellwerk.doors.local:doctor", name="doctor", help="Say what is installed, missing and reachable.")
-    for entry in entry_points(group="stellwerk.commands"):
-        app.command(entry.value, name=entry.name, help="Make a workspace of a sample company and run its jobs.")
+    by_hand = {"init": "stellwerk.doors.local:init", "doctor": "stellwerk.doors.local:doctor"}
+    for name, place in {**by_hand, **{e.name: e.value for e in entry_points(group="stellwerk.commands")}}.items():
+        # A command that is not called is not imported: its line in the help stands here.
+        app.command(place, name=name, **({} if name == wanted else {"help": BY_HAND.get(name, f"The command {name}.")}))
     for name, title in TOP.items():
         _add_top(app, name, title, name == wanted)
     names = [e.name for group in ("stellwerk.core", "stellwerk.jobs") for e in entry_points(group=group)]

@@ -54,17 +54,26 @@ _ABBREVIATIONS = (
     "co nr dr prof str tel fax bzw ca evtl ggf inkl zzgl st mr mrs ms vs no etc usw art abs abt bsp gem max min mio mrd "
     "rd sog vgl approx dept fig ref sec vol"
 )
+_MONTH = "jan|feb|mär|mar|apr|mai|may|jun|jul|aug|sep|okt|oct|nov|dez|dec"
 _SENTENCE_END = re.compile(
-    rf"(?<!\w)(?!(?:{_ABBREVIATIONS.replace(' ', '|')}|\w|\d\d)\.)[\w/-]*[\w)\"'”“»%€/-][.!?][\"'”“»«)]*\s+\S", re.IGNORECASE
+    rf"(?<!\w)(?!(?:{_ABBREVIATIONS.replace(' ', '|')}|[^\W\d_])\.|\d\d?\.\s(?:{_MONTH}))"
+    r"[\w/-]*[\w)\"'”“»%€/-][.!?][\"'”“»«)]*\s+\S",
+    re.IGNORECASE,
 )
 _FAREWELL = re.compile(
     r"(?:mit\s)?(?:[^\W\d_]+\s){0,3}gr(?:ü|ue|u)(?:ß|ss)(?:e|en|chen|le)?\b(?!\w)"
     r"|(?:mfg|vg|lg|bg|hg|br|kr|rgds)\b[ ,!]*(?:\w+[ ]?){0,2}$|hochachtungsvoll|gezeichnet|gez\.|i\. ?[av]\."
-    r"|(?:[^\W\d_]+\s){0,3}(?:regards|wishes|greetings)\b|(?:yours\b|sincerely|respectfully|cordially|cheers|ciao|tschüss)"
+    r"|(?:[^\W\d_]+\s){0,4}(?:regards|wishes|greetings)(?=\W*$|,|\s(?:from|to|and)\b)|(?:yours\b|sincerely|respectfully|cordially|cheers|ciao|tschüss)"
     r"|(?:(?:viel\w*|best\w*|herzlich\w*|schon mal|many|lieben)\s){0,2}(?:danke?|thanks|thank you|thx)"
     r"(?:\s(?:im|sehr|you|so|very|and|und|in|schon|vorab|voraus|vielmals|again|much|jetzt|advance)){0,4}[ ,!.]*$"
     r"|(?:(?:ich|wir|i|we|am|are)\s){0,2}(?:freuen?\b|look(?:ing)? forward\b)|bis (?:dann|bald|morgen|später)\b|see you\b"
     r"|(?:einen |noch einen )?schöne[ns]? (?:tag|abend|feierabend|wochenende)\b|have a (?:nice|good|great)\b",
+    re.IGNORECASE,
+)
+_FAREWELL_CUT = re.compile(
+    r"mit (?:freundlich|best|viel|lieb|schön|herzlich)\w*$"
+    r"|(?:mit )?(?:freundlich|best|viel|lieb|schön|herzlich)\w* gr(?:[uü][eßs]?)?$"
+    r"|(?:best|kind|warm) (?:re(?:g|ga|gar)?|wi(?:s|sh)?)$",
     re.IGNORECASE,
 )
 _LEGAL_FORM = re.compile(
@@ -116,7 +125,7 @@ def incomplete_end(tail: str) -> float:
     lines = [line.strip() for line in tail.split("\n") if line.strip()]
     if tail.endswith(",") and _farewell(lines[-1]):
         return 0.0  # "Thanks," without the name
-    if _OPEN_SIGN.search(tail) or _never_closed(paragraph):
+    if _OPEN_SIGN.search(tail) or _never_closed(paragraph) or _FAREWELL_CUT.match(lines[-1]):
         return CUT
     if _signed(lines):
         return 0.0

@@ -52,6 +52,12 @@ BLOCKS = frozenset(
 MAX_NESTING = 2000  # elements within elements; the extractor calls itself for each level
 
 
+# Parsers of HTML drop C1 characters, which a text in the wrong encoding is full of and its repair needs; they travel as
+# hieroglyphs, in a page that has none itself.
+_KEPT = {code: 0x13000 + code for code in range(0x80, 0xA0)}
+_BACK = {kept: code for code, kept in _KEPT.items()}
+
+
 def read_document(source: Source) -> Iterator[pa.Table]:
     """Read one document.
 
@@ -136,6 +142,9 @@ def page_text(page: str, source: Source) -> tuple[str | None, str]:
     Raises:
         FileProblem: the page cannot be parsed, or holds no text.
     """
+    back: dict[int, int] = {}
+    if not any(chr(kept) in page for kept in _BACK):
+        page, back = page.translate(_KEPT), _BACK
     tree = _parse(page)
     title = " ".join("".join(tree.xpath("string(//title)")).split()) or None
     text = _main_text(page) if _nesting(tree) <= MAX_NESTING else None
@@ -144,7 +153,7 @@ def page_text(page: str, source: Source) -> tuple[str | None, str]:
         source.facts.note("no main text was found in the page, so all its text was taken")
     if not text.strip():
         raise FileProblem("empty_file", "is a page without text; if it is filled by scripts, save it from the browser")
-    return title, text.strip() + "\n"
+    return title and title.translate(back), text.strip().translate(back) + "\n"
 
 
 def _main_text(page: str) -> str | None:
