@@ -92,7 +92,7 @@ def test_map_gives_each_result_with_its_index(store: Store, workers: int, count:
     [
         ("user", "select: there is no column 'x'", UserError),
         ("product", "the model did not answer", StellwerkError),
-        ("other", "ValueError: a wrong value", StellwerkError),
+        ("other", "the kernel failing failed: ValueError", StellwerkError),
         ("unpicklable", "Stubborn", StellwerkError),
     ],
 )

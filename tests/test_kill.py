@@ -23,13 +23,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stellwerk import run as runs
 from stellwerk.engine.engine import read_shard
 from stellwerk.errors import StellwerkError
 from stellwerk.operation import find
 from stellwerk.record import tables
 from stellwerk.record.operations import verify
 from stellwerk.run import Run
+from stellwerk.runs import execution as runs
 from stellwerk.runs import operations as run_operations
 from stellwerk.workspace import Workspace
 

@@ -18,13 +18,13 @@ import pytest
 from pydantic import BaseModel
 
 from stellwerk import operation as registry
-from stellwerk import run as runs
 from stellwerk.engine.engine import write_shard
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import Operation, Ref, Sensitive, Spec, operation
 from stellwerk.record import journal, leases, tables
 from stellwerk.record.lineage import walk
 from stellwerk.run import Interrupted, Run
+from stellwerk.runs import execution as runs
 from stellwerk.runs import operations as run_operations
 from stellwerk.workspace import Workspace
 
@@ -227,7 +227,7 @@ def test_an_error_in_a_step_leaves_nothing_of_it_and_keeps_those_before(
     with pytest.raises(StellwerkError, match="the disk is full"):
         runs.call(workspace, entry, {})
     row = newest(workspace)
-    assert (row["state"], row["error"]) == ("failed", "StellwerkError: the disk is full")
+    assert (row["state"], row["error"]) == ("failed", "the disk is full")
     assert [version.name for version in workspace.record.versions()] == ["raw"]
     assert len(workspace.record.rows(tables.measurement)) == len(workspace.record.rows(tables.finding)) == 1
     assert workspace.record.rows(tables.progress) == []
@@ -263,7 +263,7 @@ def test_errors_with_bytes_that_are_no_text_are_kept(workspace: Workspace, probe
 
     with pytest.raises(StellwerkError):
         runs.call(workspace, probe(flow), {})
-    assert newest(workspace)["error"] == "StellwerkError: b?roken.csv cannot be read"
+    assert newest(workspace)["error"] == "b?roken.csv cannot be read"
 
 
 def test_steps_do_not_nest_and_outputs_need_a_step(workspace: Workspace, probe: Callable[..., Operation]) -> None:
@@ -556,7 +556,8 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 import pyarrow as pa
-from stellwerk import operation, run as runs
+from stellwerk import operation
+from stellwerk.runs import execution as runs
 from stellwerk.doors import cli
 from stellwerk.workspace import Workspace
 from stellwerk.engine import engine

@@ -1,8 +1,8 @@
 """Stellwerk: the signal box for generative AI in a company.
 
-    import stellwerk
-    workspace = stellwerk.open("my-folder")
-    workspace.data.build("tickets")
+import stellwerk
+workspace = stellwerk.open("my-folder")
+workspace.data.build("tickets")
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class StellwerkError(Exception):
     """Something went wrong that is said in one sentence, without a traceback."""
@@ -22,3 +25,11 @@ class MissingExtra(UserError):
         super().__init__(
             f"This needs the package {package}, which is not installed; install it with: pip install 'stellwerk[{extra}]'"
         )
+
+
+def where(error: BaseException) -> str:
+    """An unexpected error without what it says, which may quote the data: its type and the place in our code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = next((frame for frame in reversed(frames) if "stellwerk" in frame.filename), None)
+    place = f" in {Path(ours.filename).name}, line {ours.lineno}" if ours else ""
+    return f"{type(error).__name__}{place}"

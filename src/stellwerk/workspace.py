@@ -191,7 +191,8 @@ class Workspace:
 
         with self.record.database.reading() as connection:
             anchor = journal.head(connection)
-        content = {"anchor": {"seq": anchor.seq, "hash": anchor.hash}, "versions": self._pinned()}
+        noted = {"record": self.record.id, "seq": anchor.seq, "hash": anchor.hash}
+        content = {"anchor": noted, "versions": self._pinned()}
         text = "# Written by Stellwerk; commit it. It pins versions, and anchors the record's journal.\n"
         write_text(self.root / LOCK, text + yaml.safe_dump(content, sort_keys=True))
 
@@ -212,12 +213,15 @@ class Workspace:
         return found or {}
 
     def anchor(self) -> tuple[int, str] | None:
-        """The head of the journal as the lock file noted it: the number of an entry, and its hash."""
+        """The head of the journal as the lock file noted it: the number of an entry, and its hash.
+
+        None where it notes none, or that of another record: the file travels with git, a record stays on its machine.
+        """
         match self.lock().get("anchor"):
             case None:
                 return None
-            case {"seq": int(seq), "hash": str(digest)}:
-                return seq, digest
+            case {"record": str(record), "seq": int(seq), "hash": str(digest)}:
+                return (seq, digest) if record == self.record.id else None
         raise UserError(f"{LOCK}: {DAMAGED}")
 
 

@@ -15,11 +15,11 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
-from stellwerk import run
 from stellwerk.doors.cli import run as command
 from stellwerk.engine.engine import Engine, read_shard
 from stellwerk.operation import find
 from stellwerk.record import tables
+from stellwerk.runs import execution as run
 from stellwerk.workspace import Workspace
 
 

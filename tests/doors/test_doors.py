@@ -14,8 +14,8 @@ import pytest
 from pydantic_core import to_jsonable_python
 
 import stellwerk
-from stellwerk.errors import StellwerkError
 from stellwerk.demo import company
+from stellwerk.errors import StellwerkError
 from stellwerk.operation import Operation, load_all
 from stellwerk.workspace import Workspace
 

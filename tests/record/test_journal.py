@@ -254,7 +254,7 @@ def test_an_entry_after_the_last_is_named_even_with_a_true_hash(filled: Path, ta
         "UPDATE journal_head SET seq = 0",
         "UPDATE journal_head SET hash = 'other'",
         "DELETE FROM journal_head",
-        "INSERT INTO journal_head (id, seq, hash) VALUES (2, 1, 'other')",
+        "INSERT INTO journal_head (id, record, seq, hash) VALUES (2, 'r', 1, 'other')",
         "DELETE FROM journal",
     ],
 )
@@ -395,7 +395,7 @@ def test_verify_reads_the_anchor_of_the_lock_file(tmp_path: Path) -> None:
     workspace.record.database.close()
 
 
-@pytest.mark.parametrize("anchor", ["many", [1, 2], {"seq": 3}, {"seq": "x", "hash": 5}])
+@pytest.mark.parametrize("anchor", ["many", [1, 2], {"seq": 3}, {"record": "r", "seq": "x", "hash": 5}])
 def test_a_lock_file_that_was_edited_by_hand_is_one_sentence(tmp_path: Path, anchor: Any) -> None:
     workspace = Workspace.init(tmp_path)
     (tmp_path / "stellwerk.lock").write_text(yaml.safe_dump({"anchor": anchor}))

@@ -1,7 +1,7 @@
 """Plants personal data and secrets into a letter, each as people print it.
 
 Knows the values' printed formats and writes down where a value stands. All of it is invented (demo/identifiers.py says from
-which reserved ranges). Formats that a scanner can hardly know (`name (at) firm`) are among them, to show its limit.
+which reserved ranges). Rare formats (`name (at) firm`, no-break spaces) are among them.
 """
 
 from __future__ import annotations

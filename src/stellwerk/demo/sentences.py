@@ -156,7 +156,7 @@ GERMAN: Final[dict[str, str]] = {
     "locations": "Aufenthaltsorte",
     "health, religion and other special categories (GDPR Art. 9)": "Gesundheit, Religion und andere besondere Kategorien "
     "(DSGVO Art. 9)",
-    "e-mail addresses written to mislead programs (name at company dot com)": "E-Mail-Adressen, die Programme täuschen sollen "
+    "e-mail addresses written in words without brackets (name at company dot com)": "E-Mail-Adressen in Worten ohne Klammern "
     "(name ät firma punkt de)",
     "telephone numbers written in national form outside DE, AT, CH, GB and US": "Telefonnummern in nationaler Schreibweise "
     "außerhalb von DE, AT, CH, GB und US",

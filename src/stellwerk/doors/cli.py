@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from stellwerk import __version__
-from stellwerk.errors import StellwerkError, UserError
+from stellwerk.errors import StellwerkError, UserError, where
 from stellwerk.jobs import JOBS
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("STELLWERK_DEBUG"):
             raise
-        return _say(f"{type(error).__name__}: {error} (this is a fault of Stellwerk; STELLWERK_DEBUG=1 shows where)", 3)
+        return _say(f"a fault of Stellwerk: {where(error)}; STELLWERK_DEBUG=1 shows all, the data at hand perhaps too", 3)
     return result if isinstance(result, int) else 0
 
 
@@ -142,15 +142,15 @@ def _add_top(app: App, name: str, title: str, wanted: bool) -> None:
 
 
 def _execute(entry: Operation, values: dict[str, Any], as_json: bool, folder: Path | None) -> int:
-    from stellwerk import run as runs
     from stellwerk.doors.terminal import progress, show
+    from stellwerk.runs import execution
     from stellwerk.workspace import Workspace
 
     workspace = Workspace(folder) if folder else Workspace.find() if entry.needs_workspace else _nearby()
     with progress() as listener:
         if workspace is not None:
             workspace.listener = listener
-        result = runs.call(workspace, entry, values)
+        result = execution.call(workspace, entry, values)
     show(result, as_json)
     return entry.exit_code(result) if entry.exit_code else 0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stellwerk import run
 from stellwerk.operation import Operation, load, packages
+from stellwerk.runs import execution
 from stellwerk.workspace import Workspace
 
 
@@ -64,7 +64,7 @@ def _bound(workspace: Workspace, entry: Operation) -> Any:
     def invoke(*args: Any, **values: Any) -> Any:
         if len(args) > len(entry.parameters):
             raise TypeError(f"{entry.path} takes at most {len(entry.parameters)} values")
-        return run.call(workspace, entry, {**dict(zip(entry.parameters, args, strict=False)), **values})
+        return execution.call(workspace, entry, {**dict(zip(entry.parameters, args, strict=False)), **values})
 
     invoke.__name__, invoke.__doc__ = entry.name, entry.function.__doc__
     return invoke

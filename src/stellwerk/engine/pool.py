@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import weakref
@@ -66,7 +67,12 @@ class Pool:
                 return worker
             _end([worker])
         command = [sys.executable, "-m", "stellwerk.engine.worker", str(os.getpid())]
-        worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
+        # Ctrl-C reaches the whole group. A worker inherits that it does not listen, from its first moment on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _write(worker, call)
         return worker
 

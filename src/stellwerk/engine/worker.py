@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stellwerk.engine.shards import read_shard, write_shard
-from stellwerk.errors import StellwerkError, UserError
+from stellwerk.errors import StellwerkError, UserError, where
 from stellwerk.store.store import PREFIX, Store
 
 
@@ -37,7 +37,8 @@ def work(root: str, module: str, function: str, parameters: Mapping[str, Any], i
     except StellwerkError as error:
         return {"error": str(error), "by_user": isinstance(error, UserError)}
     except Exception as error:  # noqa: BLE001 - reported by the run with its traceback
-        return {"error": f"{type(error).__name__}: {error}".replace("\n", " "), "trace": traceback.format_exc()}
+        # What a library says may quote the data, so the sentence leaves it out.
+        return {"error": f"the kernel {function} failed: {where(error)}", "trace": traceback.format_exc()}
 
 
 def serve() -> None:

@@ -32,6 +32,9 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A consistent view for reading."""
         with self.engine.connect() as connection:
+            # SQLite gives each transaction one view of its own accord.
+            if self.engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager

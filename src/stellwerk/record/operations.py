@@ -31,7 +31,7 @@ class Moved(BaseModel):
 
     file: str
     rows: int
-    new: int = Field(description="rows that this record did not have")
+    new: int | None = Field(default=None, description="for an import, rows that this record did not have")
 
 
 def _exit_code(result: Verification) -> int:
@@ -53,9 +53,14 @@ def verify(*, workspace: Workspace) -> Verification:
         intact=not problems,
         entries=entries,
         rows=rows,
-        anchors=[f"{anchor.place}: entry {anchor.seq}" for anchor in anchors],
+        anchors=[f"{anchor.place}: entry {anchor.seq}" for anchor in anchors] or _no_anchor(workspace),
         problems=problems,
     )
+
+
+def _no_anchor(workspace: Workspace) -> list[str]:
+    other = workspace.lock().get("anchor") is not None
+    return ["none: stellwerk.lock anchors another record, so a cut tail would not show here"] if other else []
 
 
 @operation(example={"file": "record.jsonl.gz", "overwrite": True})
@@ -73,7 +78,7 @@ def export(
     if not file.absolute().parent.is_dir():
         raise UserError(f"{file.parent} is no folder; make it first")
     done = transfer.export(workspace.record, file)
-    return Moved(file=str(file), rows=done.rows, new=0)
+    return Moved(file=str(file), rows=done.rows)
 
 
 @operation(example={"file": "record.jsonl.gz"}, changes=True)

@@ -8,6 +8,7 @@ in the store.
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ class Transaction:
         content: Mapping[str, Any],
         run: str,
     ) -> Version:
-        """Note a version: equal identity is the same version, and `latest` moves to it either way."""
+        """Note a version: equal identity is the same version, with what is known of it now; `latest` moves to it either way."""
         digest = hashlib.sha256(journal.canonical(identity)).hexdigest()
         asset = self._asset(kind, name)
         row = self._one(tables.version, tables.version.c.asset == asset, tables.version.c.digest == digest)
@@ -110,8 +111,19 @@ class Transaction:
                 run=run,
                 created=self.at,
             )
+        else:
+            row = self.tell(row["id"], facts=facts, content=content)
         self.move_alias(asset, "latest", row["id"], run)
         return _version(kind, name, row)
+
+    def tell(self, version: str, *, facts: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what is known of a version now: the same content may come about in another way, with another ledger."""
+        row = self._one(tables.version, tables.version.c.id == version)
+        assert row is not None
+        new = journal.plain(tables.version, {"facts": dict(facts), "content": dict(content)})
+        if (row["facts"], row["content"]) == (new["facts"], new["content"]):
+            return dict(row)
+        return self.update(tables.version, version, facts=new["facts"], content=new["content"])
 
     def make_latest(self, version: str, run: str) -> None:
         """Point `latest` of a version's asset to it."""
@@ -142,6 +154,11 @@ class Record:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+
+    @functools.cached_property
+    def id(self) -> str:
+        """The random id that this record was given when it was made; the lock file says whose journal it anchors."""
+        return str(self.rows(tables.journal_head)[0]["record"])
 
     @contextmanager
     def writing(self, person: str) -> Iterator[Transaction]:

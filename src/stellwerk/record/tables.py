@@ -108,6 +108,7 @@ edge = Table(
     _to("step", optional=True),
     _to("version"),
     Column("direction", String(8), nullable=False),
+    Column("known", JSON),
 )
 
 measurement = Table(
@@ -212,6 +213,7 @@ journal_head = Table(
     "journal_head",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("record", String(32), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("hash", String(64), nullable=False),
 )

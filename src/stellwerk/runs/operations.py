@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from stellwerk import run as runs
 from stellwerk.errors import UserError
 from stellwerk.operation import operation
 from stellwerk.record import leases, tables
+from stellwerk.runs import execution
 from stellwerk.workspace import Workspace
 
 
@@ -152,7 +152,7 @@ def cancel(run_id: str, *, workspace: Workspace) -> Changed:
         run_id: the first digits of its id, or latest.
     """
     row = _find(workspace, run_id)
-    return Changed(run=row["id"][:8], state=runs.cancel(workspace, row["id"]))
+    return Changed(run=row["id"][:8], state=execution.cancel(workspace, row["id"]))
 
 
 @operation(example={"run_id": "latest"}, changes=True)
@@ -163,7 +163,7 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
         run_id: the first digits of its id, or latest.
     """
     row = _find(workspace, run_id)
-    runs.resume(workspace, row["id"], workspace.listener)
+    execution.resume(workspace, row["id"], workspace.listener)
     return Changed(run=row["id"][:8], state="done")
 
 

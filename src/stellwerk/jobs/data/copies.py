@@ -21,6 +21,8 @@ from stellwerk.text import clusters, duplicates
 if TYPE_CHECKING:
     from stellwerk.run import Run
 
+TIED = 0.8  # the Jaccard index from which copies that stay are kept in one part of a split
+
 
 def compare(run: Run, normalised: Sequence[str], scores: Sequence[str], sizes: Sequence[int]) -> str:
     """Find and verify the pairs of near copies.
@@ -94,7 +96,7 @@ def resolve(
 
     Returns:
         A shard for each shard of documents: kind (none, exact, near), kept (id of the copy that stays), jaccard, cluster (id of
-        the first document that it is tied to), row by row.
+        the first document that copies tie it to), row by row.
     """
     ids = [shards.columns(run.store.path(shard), "doc_id")["doc_id"] for shard in documents]
     names = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string()).combine_chunks()
@@ -104,20 +106,29 @@ def resolve(
     # Documents that do not take part stand alone, with a label of their own.
     alone = ~passing | (length == 0) | (not exact)
     same = _first_of(np.where(alone, np.arange(len(names)) + len(names), whole))
-    table = read_shard(run.store.path(pairs)).slice(0, None if near is not None else 0)
+    table = read_shard(run.store.path(pairs))
+    jaccards = table["jaccard"].to_numpy()
     found = _among(_pairs(table), whole, passing & (length > 0))
-    there = (found >= 0).all(axis=1)
-    result = clusters.resolve(len(names), same, found[there], table["jaccard"].to_numpy()[there], rank, near or 0.0)
+    there = (found >= 0).all(axis=1) & (near is not None)
+    result = clusters.resolve(len(names), same, found[there], jaccards[there], rank, near or 0.0)
+    close = jaccards >= np.float32(min(near or TIED, TIED))
+    tied = _tied(_pairs(table)[close], np.where(length > 0, whole, np.arange(len(names))))
     result = pa.table(
         {
             "kind": result["kind"],
             "kept": names.take(result["kept"].combine_chunks()),
             "jaccard": result["jaccard"],
-            "cluster": names.take(result["cluster"].combine_chunks()),
+            "cluster": names.take(pa.array(tied)),
         }
     )
     starts = np.concatenate(([0], np.cumsum([len(column) for column in ids]))).tolist()
     return [write_shard(run.store, result.slice(a, b - a)) for a, b in pairwise(starts)]
+
+
+def _tied(pairs: Any, groups: Any) -> Any:
+    """For each document the first one that copies tie it to, whether they go or stay: a split must not part them."""
+    own = np.column_stack((np.arange(len(groups)), groups))
+    return clusters.connected(len(groups), np.concatenate((pairs, own)))
 
 
 def _pairs(table: pa.Table) -> Any:

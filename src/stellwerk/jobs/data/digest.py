@@ -51,7 +51,7 @@ def _parts(chunk: pa.Array) -> tuple[bytes, bytes, bytes]:
     if _is_text(chunk.type):
         values = pc.fill_null(chunk.cast(pa.large_string()), "")
         lengths = pc.binary_length(values).to_numpy().astype(np.int64).tobytes()
-        return there, lengths, "".join(values.to_pylist()).encode()
+        return there, lengths, _bytes(values)
     if pa.types.is_boolean(chunk.type):
         chunk = chunk.cast(pa.int8())
     elif pa.types.is_date32(chunk.type):
@@ -61,6 +61,15 @@ def _parts(chunk: pa.Array) -> tuple[bytes, bytes, bytes]:
     elif pa.types.is_integer(chunk.type):
         chunk = chunk.cast(pa.int64())
     return there, b"", pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False).tobytes()
+
+
+def _bytes(texts: pa.LargeStringArray) -> bytes:
+    """The texts one after the other, as they lie in memory."""
+    _, offsets, content = texts.buffers()
+    if content is None:
+        return b""
+    first, last = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]].tolist()
+    return bytes(content.slice(first, last - first))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -132,8 +132,12 @@ def _ids(shard: pa.Table, source: str, key: list[str]) -> pa.Array:
 def _joined(shard: pa.Table, names: Sequence[str]) -> pa.Array:
     if not names:
         return pa.nulls(shard.num_rows, pa.large_string())
-    parts = [pc.fill_null(shard[name].cast(pa.large_string()), "") for name in names]
-    if len(parts) == 1:
-        return parts[0]
-    rows = zip(*(part.to_pylist() for part in parts), strict=True)
-    return pa.array(["\n\n".join(part for part in row if part.strip()) for row in rows], pa.large_string())
+    joined, *rest = (pc.fill_null(shard[name].cast(pa.large_string()), "") for name in names)
+    for part in rest:
+        both = pc.binary_join_element_wise(joined, part, pa.scalar("\n\n", pa.large_string()))
+        joined = pc.if_else(_blank(part), joined, pc.if_else(_blank(joined), part, both))
+    return pc.if_else(_blank(joined), "", joined) if rest else joined
+
+
+def _blank(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.equal(pc.utf8_trim_whitespace(texts), "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -38,6 +40,7 @@ def upgrade() -> None:
     op.create_table(
         "journal_head",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("record", sa.String(length=32), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_head")),
@@ -152,6 +155,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=64), nullable=True),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("direction", sa.String(length=8), nullable=False),
+        sa.Column("known", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_edge_run")),
         sa.ForeignKeyConstraint(["step"], ["step.id"], name=op.f("fk_edge_step")),
         sa.ForeignKeyConstraint(["version"], ["version.id"], name=op.f("fk_edge_version")),
@@ -251,5 +255,6 @@ def upgrade() -> None:
     with op.batch_alter_table("tombstone", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_tombstone_erasure"), ["erasure"], unique=False)
         batch_op.create_index(batch_op.f("ix_tombstone_token"), ["token"], unique=False)
-    # The chain starts from one row: who holds it, writes next.
-    op.execute(sa.text(f"INSERT INTO journal_head (id, seq, hash) VALUES (1, 0, '{'0' * 64}')"))
+    # The chain starts from one row: who holds it, writes next. Its id tells this record from others.
+    first = f"INSERT INTO journal_head (id, record, seq, hash) VALUES (1, '{uuid.uuid4().hex}', 0, '{'0' * 64}')"
+    op.execute(sa.text(first))

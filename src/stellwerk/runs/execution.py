@@ -1,0 +1,231 @@
+"""Executing operations: submitting a run, working on it under its lease, resuming and cancelling it.
+
+Knows how a run begins and ends. What an operation does in between, it does with the `Run` that it is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from stellwerk.errors import StellwerkError, UserError, where
+from stellwerk.operation import Operation, Ref, Sensitive, Spec, find
+from stellwerk.record import leases, tables
+from stellwerk.record.record import now
+from stellwerk.run import Interrupted, Listener, Run
+from stellwerk.specfile import parse, read_text
+from stellwerk.workspace import Workspace
+
+ENDED = ("done", "failed", "cancelled")
+ABOVE = ("doors", "demo", "release", "gateway", "jobs")
+
+
+def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> str:
+    """Note a run with all that it needs: checked parameters, spec files as they are now, references as versions.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        UserError: a value, spec file or reference is wrong; nothing was noted.
+    """
+    checked = operation.validate(values)
+    snapshots: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Any] = {}
+    for name, parameter in operation.parameters.items():
+        value, marker = checked[name], parameter.marker
+        if isinstance(marker, Spec) and value is not None:
+            path = workspace.spec_path(marker.folder, value)
+            text = read_text(path)
+            if marker.model is not None:
+                parse(text, f"{marker.folder}/{path.name}").check(marker.model)
+            content = workspace.store.put(text.encode())
+            snapshots[name] = {"name": f"{marker.folder}/{path.name}", "content": content}
+        elif isinstance(marker, Ref) and value is not None:
+            version = workspace.record.resolve(value, marker.kind)
+            snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
+        secret = isinstance(marker, Sensitive) and value is not None
+        kept[name] = {"keyed": workspace.keyed(str(value))} if secret else value
+    with workspace.record.writing(workspace.person) as transaction:
+        row = transaction.insert(
+            tables.run, operation=operation.path, parameters=_as_json(kept), snapshots=snapshots,
+            code=code_digest(operation.function.__module__), state="queued", person=transaction.person,
+            created=transaction.at,
+        )  # fmt: skip
+    return str(row["id"])
+
+
+def execute(
+    workspace: Workspace, run_id: str, values: Mapping[str, Any] | None = None, listener: Listener | None = None
+) -> Any:
+    """Execute a submitted or interrupted run in this process.
+
+    Args:
+        workspace: where it was submitted.
+        run_id: the run.
+        values: the parameters, where some are sensitive and so not in the record.
+        listener: is told of progress.
+
+    Returns:
+        The operation's result.
+
+    Raises:
+        StellwerkError: the run failed, was cancelled, or is being worked on by another process.
+    """
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    operation = find(row["operation"])
+    checked = operation.validate(row["parameters"] if values is None else values)
+    token = leases.claim(workspace.record.database, run_id)
+    if token is None:
+        raise UserError(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
+    try:
+        run = _begin(workspace, run_id, code_digest(operation.function.__module__), token, listener)
+        result = _work(run, operation, checked)
+    finally:
+        leases.release(workspace.record.database, run_id, token)
+    workspace.update_lock(changed=run.done > 0)
+    return result
+
+
+def _begin(workspace: Workspace, run_id: str, code: str, token: int, listener: Listener | None) -> Run:
+    """Note that a run is worked on, now that its lease is held."""
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    if row["state"] == "done":
+        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+    run = Run(workspace, {**row, "code": code}, token, listener)
+    run.set_state("running", started=row["started"] or now(), code=code, finished=None, error=None)
+    workspace.store.sweep()
+    return run
+
+
+def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
+    """Call the operation, and note how it ended."""
+    try:
+        with _heartbeat(run):
+            result = operation.function(**values, run=run)
+            run.check()
+        run.set_state("done", finished=now(), result=_as_json(result))
+    except (KeyboardInterrupt, Interrupted):
+        state = "cancelled" if run.stopped == "cancelled" else "interrupted"
+        run.set_state(state, finished=now())
+        raise Interrupted(f"run {run.id[:8]} was {state}; go on with: stellwerk runs resume {run.id[:8]}") from None
+    except leases.LeaseLost:
+        raise
+    except BaseException as error:
+        # Our own sentences name no values; what a library says may quote the data. Names of files may be no text.
+        sentence = str(error).encode(errors="replace").decode() if isinstance(error, StellwerkError) else where(error)
+        run.set_state("failed", finished=now(), error=sentence)
+        raise
+    return result
+
+
+def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) -> Any:
+    """Go on with a run that was killed, interrupted, cancelled or failed; finished steps are not done again.
+
+    Raises:
+        UserError: it is done or being worked on, or its parameters were sensitive and are not in the record.
+    """
+    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    if row["state"] == "done":
+        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+    if any(isinstance(value, dict) and "keyed" in value for value in row["parameters"].values()):
+        raise UserError(
+            f"run {run_id[:8]} had a parameter that is not kept because it may name a person; give the whole command "
+            f"{row['operation'].replace('.', ' ')} again: the steps that it finished are not done again"
+        )
+    return execute(workspace, run_id, listener=listener)
+
+
+def cancel(workspace: Workspace, run_id: str) -> str:
+    """Ask a run to stop; returns its state now."""
+    with workspace.record.writing(workspace.person) as transaction:
+        state = transaction.connection.execute(select(tables.run.c.state).where(tables.run.c.id == run_id)).scalar_one()
+        if state in ENDED:
+            raise UserError(f"run {run_id[:8]} has ended ({state}); there is nothing to cancel")
+        if leases.is_held(transaction.connection, run_id):
+            transaction.update(tables.run, run_id, state="cancelling")
+            return "cancelling"
+        transaction.update(tables.run, run_id, state="cancelled", finished=now())
+        return "cancelled"
+
+
+def call(workspace: Workspace | None, operation: Operation, values: Mapping[str, Any]) -> Any:
+    """Call an operation: a query at once, a run through the record.
+
+    Raises:
+        UserError: it needs a workspace and there is none, or a value is wrong.
+    """
+    if workspace is None and operation.needs_workspace:
+        workspace = Workspace.find()
+    if operation.kind == "query":
+        return operation.function(**operation.validate(values), workspace=workspace)
+    assert workspace is not None
+    return execute(workspace, submit(workspace, operation, values), values, workspace.listener)
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """SHA-256 over the source of a job's package and of the layers below it: what a step's outcome may depend on."""
+    import stellwerk
+
+    root = Path(stellwerk.__file__).parent
+    package = module.rpartition(".")[0] or module
+    found = importlib.util.find_spec(package)
+    own = {Path(place) for place in (found.submodule_search_locations or ())} if found else set()
+    folders = {path for path in root.iterdir() if path.is_dir() and path.name not in ABOVE} | (own - {root})
+    files = [(path.name, path) for path in root.glob("*.py")]
+    files += [(str(path.relative_to(folder.parent)), path) for folder in folders for path in folder.rglob("*")]
+    digest = hashlib.sha256()
+    for name, path in sorted(files):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _heartbeat(run: Run) -> Iterator[None]:
+    """Keep the lease, and watch for a wish to cancel, on a thread of its own."""
+    over = threading.Event()
+    worker = threading.get_ident() if threading.current_thread() is threading.main_thread() else None
+
+    def beat() -> None:
+        renewed = time.monotonic()
+        while not over.wait(0.5):
+            # A record that cannot be reached now may be in a moment; without it nothing is committed anyway.
+            with suppress(SQLAlchemyError):
+                if run.record.rows(tables.run, tables.run.c.id == run.id)[0]["state"] == "cancelling":
+                    run.stopped = "cancelled"
+                if time.monotonic() - renewed > leases.SECONDS / 3:
+                    renewed = time.monotonic()
+                    if not run.keep_lease():
+                        run.stopped = "lost"
+            # The main thread may be deep in the engine; an interrupt reaches it there. Other threads ask `check`.
+            while run.stopped and worker is not None:
+                signal.pthread_kill(worker, signal.SIGINT)
+                if over.wait(15):
+                    return
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _as_json(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value)
