@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard, write_shard
-from stellwerk.jobs.data import copies, ledger, outliers, select, tagging
+from stellwerk.jobs.data import copies, ledger, outliers, select, tagging, tombstones
 from stellwerk.jobs.data import shards as parts
 from stellwerk.jobs.data.acquire import Acquired, acquire
 from stellwerk.jobs.data.documents import assemble
@@ -33,7 +33,7 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
     """
     before = {version.id for version in run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)}
     sources = [acquire(run, name, source) for source in spec.sources]
-    documents = assemble(run, spec, sources)
+    documents, stones = tombstones.forget(run, name, assemble(run, spec, sources))
     shards = tag(run, spec, documents)
     decide(run, spec, shards, sources)
     lost = [(a.source.name, shard) for a in sources for shard in a.lost]
@@ -45,6 +45,7 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         spec=spec.model_dump(mode="json", by_alias=True),
         shards=shards,
         lost=lost,
+        stones=stones,
     )
     return _report(run, outcome, before, [acquired.version for acquired in sources])
 
@@ -70,11 +71,10 @@ def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: S
     wanted = spec.outliers.columns if spec.outliers else []
     scale = spec.outliers.scale if spec.outliers else "linear"
     centres = run.step("outliers", outliers.centres, documents=documents, columns=wanted, scale=scale)
-    erased = erased_rows(run, documents)
     shards["bounds"] = run.map(
         "select",
         select.judged,
-        [{**item, **({"erased": rows} if rows else {})} for item, rows in zip(_items(shards), erased, strict=True)],
+        _items(shards),
         bounds={name: bound.model_dump(mode="json", by_alias=True) for name, bound in spec.select.items()},
         outlier_bound=spec.outliers.bound if spec.outliers else None,
         centres=centres,
@@ -104,21 +104,19 @@ def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: S
     shards["finished"] = run.map("write", finished, _items(shards, *names), action=spec.personal.action)
 
 
-def erased_rows(run: Run, documents: list[str]) -> list[list[int]]:
-    """The rows that were erased before and that the sources still bring."""
-    tokens = sorted(row["token"] for row in run.record.rows(tables.tombstone))
-    if not tokens:
-        return [[] for _ in documents]
-    return list(run.step("erased", select.find_erased, documents=documents, tokens=tokens))
-
-
 def publish(
-    run: Run, *, dataset: str, spec: dict[str, Any], shards: dict[str, list[str]], lost: list[list[str]]
+    run: Run,
+    *,
+    dataset: str,
+    spec: dict[str, Any],
+    shards: dict[str, list[str]],
+    lost: list[list[str]],
+    stones: list[str],
 ) -> dict[str, Any]:
     """Step: write the table and the last rows of the ledger, and note the version with its measurements."""
     reference, schema, digest, rows = write_table(run.store, shards["finished"], dataset)
     extra = [write_shard(run.store, ledger.lost_rows(s, read_shard(run.store.path(shard)))) for s, shard in lost]
-    book = [*shards["ledger"], *extra]
+    book = [*shards["ledger"], *extra, *stones]
     tally = ledger.tally([run.store.path(shard) for shard in book])
     personal = count_personal(run, shards["personal"])
     kept = {part: value for part, value in shards.items() if part not in ("ledger", "finished", "bounds")}

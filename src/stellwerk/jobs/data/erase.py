@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.errors import UserError
-from stellwerk.jobs.data import build, ledger, sql, versions
+from stellwerk.jobs.data import build, ledger, shards, sql, tombstones, versions
 from stellwerk.jobs.data.reports import Erasure, Tally
 from stellwerk.jobs.data.write import finished, write_table
 from stellwerk.record import lineage, tables
@@ -22,8 +22,6 @@ from stellwerk.record import lineage, tables
 if TYPE_CHECKING:
     from stellwerk.record.record import Transaction, Version
     from stellwerk.run import Run
-
-GONE = "erased"
 
 
 def erase(run: Run, dataset: str, where: str, reason: str) -> Erasure:
@@ -42,16 +40,13 @@ def erase(run: Run, dataset: str, where: str, reason: str) -> Erasure:
     names = matching(run, version, where)
     if not names:
         raise UserError(f"no document of {version.ref} meets the condition; nothing was erased")
-    holding = [other for other in _versions(run, version.name) if _holds(run, other, set(names))]
-    tainted = {other.id: other.ref for other in holding}
-    for other in holding:
-        tainted.update({below.id: below.ref for _, below in lineage.walk(run.record, other, "down")})
+    tainted = _tainted(run, version.name, set(names))
     outcome = run.step(
         "erase",
         remove,
         inputs=[version],
         version=version.id,
-        tokens=sorted(run.workspace.keyed(name) for name in names),
+        tokens=sorted(tombstones.token(run, version.name, name) for name in names),
         tainted=sorted(tainted),
         reason=reason,
     )
@@ -76,21 +71,21 @@ def remove(run: Run, *, version: str, tokens: list[str], tainted: list[str], rea
     old = run.version(version)
     wanted = set(tokens)
     parts: dict[str, list[str]] = {part: [] for part in (*versions.ALIGNED, "personal")}
-    shards, stones = [], []
+    kept, stones = [], []
     for number, shard in enumerate(old.content["documents"]):
-        names = read_shard(run.store.path(shard))["doc_id"].to_pylist()
-        there = np.array([run.workspace.keyed(name) not in wanted for name in names], np.bool_)
+        names = shards.columns(run.store.path(shard), "doc_id")["doc_id"].to_pylist()
+        there = np.array(tombstones.staying(run, old.name, shard, wanted), np.bool_)
         gone = {name for name, stays in zip(names, there, strict=True) if not stays}
         left = {part: read_shard(run.store.path(old.content[part][number])) for part in versions.ALIGNED}
-        stones.append(_stones(left["ledger"].filter(pa.array(~there))))
+        stones.append(tombstones.stones_of(left["ledger"]["source"].filter(pa.array(~there))))
         left = {part: _nameless(table.filter(pa.array(there)), gone) for part, table in left.items()}
         left["personal"] = _moved(read_shard(run.store.path(old.content["personal"][number])), there)
-        shards.append(write_shard(run.store, finished(**left, action=old.facts["spec"]["personal"]["action"])))
+        kept.append(write_shard(run.store, finished(**left, action=old.facts["spec"]["personal"]["action"])))
         for part, table in left.items():
             parts[part].append(write_shard(run.store, table))
     rest = old.content["ledger"][len(old.content["documents"]) :]
     parts["ledger"] += [*rest, write_shard(run.store, pa.concat_tables(stones))]
-    reference, schema, digest, rows = write_table(run.store, shards, old.name)
+    reference, schema, digest, rows = write_table(run.store, kept, old.name)
     tally = ledger.tally([run.store.path(shard) for shard in parts["ledger"]])
     personal = {**old.facts["personal"], **build.count_personal(run, parts["personal"])}
     made = run.output(
@@ -119,8 +114,19 @@ def _note(run: Run, version: Version, made: str, tokens: list[str], tainted: lis
     run.measure("erased_documents", len(tokens), n=tally.read, unit="documents")
 
 
-def _versions(run: Run, name: str) -> list[Version]:
-    return run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)
+def _tainted(run: Run, name: str, documents: set[str]) -> dict[str, str]:
+    """The versions that hold any of the documents, and what was made from these: id to reference.
+
+    Versions of the same dataset are looked into, since one may descend from another that held them and hold them no more.
+    """
+    siblings = run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)
+    found = {version.id: version.ref for version in siblings if _holds(run, version, documents)}
+    looked_into, frontier = {version.id for version in siblings}, set(found)
+    while frontier:
+        below = set().union(*lineage.neighbours(run.record, frontier, "down").values()) - looked_into - found.keys()
+        found.update({version.id: version.ref for version in run.record.versions(tables.version.c.id.in_(below))})
+        frontier = below
+    return found
 
 
 def _holds(run: Run, version: Version, names: set[str]) -> bool:
@@ -138,7 +144,7 @@ def _nameless(table: pa.Table, gone: set[str]) -> pa.Table:
         if name in table.column_names and gone:
             column = table[name]
             named = pc.is_in(column, value_set=pa.array(sorted(gone), column.type))
-            table = table.set_column(table.schema.get_field_index(name), name, pc.if_else(named, GONE, column))
+            table = table.set_column(table.schema.get_field_index(name), name, pc.if_else(named, tombstones.GONE, column))
     if "details" in table.column_names and gone:
         texts = [
             None if text is None or any(f'"{name}"' in text for name in gone) else text for text in table["details"].to_pylist()
@@ -154,15 +160,6 @@ def _moved(personal: pa.Table, there: Any) -> pa.Table:
     moved = (np.cumsum(there) - 1)[rows[stays]].astype(np.int64)
     place = personal.schema.get_field_index("row")
     return personal.filter(pa.array(stays)).set_column(place, "row", pa.array(moved))
-
-
-def _stones(entries: pa.Table) -> pa.Table:
-    """The ledger's rows of documents that are gone: that there was one, from which source, and no more."""
-    n = entries.num_rows
-    columns = {name: pa.nulls(n, pa.string()) for name in ledger.SCHEMA.names}
-    said = {"doc_id": GONE, "decision": "dropped", "step": "erase", "rule": GONE}
-    columns |= {name: pa.array([value] * n, pa.string()) for name, value in said.items()}
-    return pa.table({**columns, "source": entries["source"]}, schema=ledger.SCHEMA)
 
 
 def _files(run: Run, version: Version) -> list[str]:

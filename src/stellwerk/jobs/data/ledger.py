@@ -42,8 +42,6 @@ def decided(
     rows: dict[str, list[str | None]] = {name: [] for name in SCHEMA.names}
     for row, name in enumerate(documents["doc_id"].to_pylist()):
         rule, details, part = failed[row], {}, None
-        if rule["rule"] == "erased":
-            name = "erased"
         if rule["rule"] is None and kinds[row] != "none":
             rule = {
                 "step": "duplicates",
@@ -64,9 +62,8 @@ def decided(
         rows["split"].append(part)
         for field in ("step", "rule", "value", "bound"):
             rows[field].append(rule[field])
-    gone = pa.array([name == "erased" for name in rows["doc_id"]])
     rows["source"] = documents["source"].to_pylist()
-    rows["origin"] = pc.if_else(gone, pa.scalar(None, pa.string()), documents["origin"]).to_pylist()
+    rows["origin"] = documents["origin"].to_pylist()
     return pa.table({name: pa.array(values, pa.string()) for name, values in rows.items()}, schema=SCHEMA)
 
 

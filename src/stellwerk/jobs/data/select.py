@@ -15,11 +15,10 @@ import pyarrow.compute as pc
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.outliers import robust_z
-from stellwerk.jobs.data.shards import columns as columns_of
 from stellwerk.jobs.data.spec import Bound, known_scores
 
 if TYPE_CHECKING:
-    from stellwerk.run import Run
+    pass
 
 Rule = tuple[str, str, Any, pa.Array | list[str | None], str]
 
@@ -43,13 +42,6 @@ def check_names(bounds: Mapping[str, Bound], columns: Sequence[str]) -> None:
             raise UserError(f"select: there is no score or column {name!r}; {hint}")
 
 
-def find_erased(run: Run, *, documents: list[str], tokens: list[str]) -> list[list[int]]:
-    """Step: the rows of each shard that were erased before and that a source has brought again."""
-    wanted = set(tokens)
-    names = (columns_of(run.store.path(shard), "doc_id")["doc_id"].to_pylist() for shard in documents)
-    return [[row for row, name in enumerate(shard) if run.workspace.keyed(name) in wanted] for shard in names]
-
-
 def judged(
     documents: pa.Table,
     normalised: pa.Table,
@@ -60,7 +52,6 @@ def judged(
     outlier_bound: float | None,
     centres: dict[str, dict[str, Any]],
     personal_action: str,
-    erased: list[int] | None = None,
 ) -> pa.Table:
     """Kernel: for each document the first rule that it fails.
 
@@ -71,7 +62,7 @@ def judged(
     found: dict[str, Any] = {name: np.full(n, None, object) for name in ("step", "rule", "value", "bound")}
     open_rows = np.ones(n, np.bool_)
     for step, rule, fails, values, bound in _rules(
-        documents, normalised, scores, personal, bounds, outlier_bound, centres, personal_action, erased or []
+        documents, normalised, scores, personal, bounds, outlier_bound, centres, personal_action
     ):
         rows = np.flatnonzero(fails & open_rows)
         if len(rows):
@@ -110,11 +101,8 @@ def _rules(
     outlier_bound: float | None,
     centres: dict[str, dict[str, Any]],
     personal_action: str,
-    erased: list[int],
 ) -> Iterator[Rule]:
     n = documents.num_rows
-    if erased:
-        yield "erase", "erased", _rows(n, erased), [None] * n, "an erasure was asked for"
     for name, given in bounds.items():
         bound = Bound.model_validate(given)
         column = column_of(name, scores, normalised.drop_columns(["text"]), documents)
@@ -136,12 +124,6 @@ def _rules(
         for row, kind in zip(personal["row"].to_pylist(), personal["kind"].to_pylist(), strict=True):
             kinds[row] = kind
         yield "personal", "personal_data", np.array([kind is not None for kind in kinds]), kinds, "no personal data"
-
-
-def _rows(n: int, rows: list[int]) -> Any:
-    mask = np.zeros(n, np.bool_)
-    mask[rows] = True
-    return mask
 
 
 def _as_number(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
