@@ -168,14 +168,17 @@ def _fields_at(model: type[BaseModel], place: Place) -> list[str]:
     """The fields that a model knows at a place."""
     from pydantic import BaseModel
 
+    below_names = False
     for part in place:
-        if isinstance(part, int):
+        # An item of a list, or a name that the user chose, as in `select: {words: …}`.
+        if isinstance(part, int) or below_names:
+            below_names = False
             continue
         field = model.model_fields.get(part) or next((f for f in model.model_fields.values() if f.alias == part), None)
         inner = next((t for t in _models(field.annotation) if issubclass(t, BaseModel)), None) if field else None
         if inner is None:
             return []
-        model = inner
+        model, below_names = inner, getattr(field and field.annotation, "__origin__", None) is dict
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -6,6 +6,7 @@ It knows paths and patterns; it opens no file.
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
 from stellwerk.errors import UserError
@@ -65,7 +66,8 @@ def shown(path: Path, root: Path) -> str:
 
 
 def _inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root.resolve())
+    # Path.resolve fails on a link to itself, which is to be reported as a file that cannot be read.
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _nothing(root: Path, pattern: str, full: Path) -> str:
