@@ -27,9 +27,15 @@ CONTEXTS = ("run", "workspace")
 
 @dataclass(frozen=True)
 class Ref:
-    """Marks a parameter that names a version of an asset: `tickets`, `tickets@3` or `tickets@production`."""
+    """Marks a parameter that names a version of an asset: `tickets`, `tickets@3` or `tickets@production`.
+
+    Attributes:
+        kind: of the asset.
+        specs: the folder of the asset's spec file, if the operation reads it too.
+    """
 
     kind: str
+    specs: str | None = None
 
 
 @dataclass(frozen=True)

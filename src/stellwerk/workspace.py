@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 FILE = "stellwerk.yaml"
+NAME = re.compile(r"[\w-]{1,100}")  # of a spec and its asset: no sign that a reference, a path or a shell reads otherwise
 LOCK = "stellwerk.lock"
 STATE = ".stellwerk"
 DAMAGED = "this is not what was written there; take the file back from git, or remove it and build again"
@@ -64,6 +66,8 @@ class Workspace:
         Raises:
             UserError: the path is a file, or cannot be written.
         """
+        if "%" in str(root.resolve()):
+            raise UserError(f"{root} has a % in its path, which dataset tables cannot have; choose another folder")
         state = root / STATE
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -157,7 +161,7 @@ class Workspace:
         Raises:
             UserError: there is no such file; the sentence names those that there are.
         """
-        if not name or Path(name).name != name or name.startswith(".") or len(name) > 200:
+        if not NAME.fullmatch(name):
             raise UserError(f"{name[:60]!r} is no name of a spec; give the name of a file in {folder}/ without .yaml")
         path = self.root / folder / f"{name}.yaml"
         if not path.is_file():

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,9 +66,6 @@ def run(arguments: list[str]) -> int:
         return _say(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if os.environ.get("STELLWERK_DEBUG"):
             raise
@@ -151,7 +149,12 @@ def _execute(entry: Operation, values: dict[str, Any], as_json: bool, folder: Pa
         if workspace is not None:
             workspace.listener = listener
         result = execution.call(workspace, entry, values)
-    show(result, as_json)
+    # Whoever read the output has seen enough; what was to be done is done.
+    with suppress(BrokenPipeError):
+        show(result, as_json)
+        sys.stdout.flush()
+        return entry.exit_code(result) if entry.exit_code else 0
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return entry.exit_code(result) if entry.exit_code else 0
 
 
@@ -192,5 +195,7 @@ def _words(arguments: list[str]) -> list[str]:
 def _say(sentence: str, code: int) -> int:
     from stellwerk.doors.terminal import clean
 
-    print(clean(sentence), file=sys.stderr)
+    # Nobody may be there to read it; the exit code says it all the same.
+    with suppress(OSError):
+        print(clean(sentence), file=sys.stderr, flush=True)
     return code

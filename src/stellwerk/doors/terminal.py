@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -94,7 +94,8 @@ def _plain_listener() -> Listener:
     def listener(step: str, done: float, total: float | None, unit: str) -> None:
         if total is not None and done >= total and step not in finished:
             finished.add(step)
-            print(f"  {clean(step)}: {done:,.0f} {unit}", file=sys.stderr)
+            with suppress(OSError):
+                print(f"  {clean(step)}: {done:,.0f} {unit}", file=sys.stderr, flush=True)
 
     return listener
 

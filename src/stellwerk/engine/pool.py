@@ -73,7 +73,12 @@ class Pool:
             worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        _write(worker, call)
+        try:
+            _write(worker, call)
+        except BrokenPipeError:
+            cause = _cause(worker)
+            _end([worker])
+            raise StellwerkError(f"a worker process could not be started ({cause})") from None
         return worker
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stellwerk.errors import StellwerkError
 from stellwerk.store.store import Store
 
 if TYPE_CHECKING:
@@ -12,10 +13,18 @@ if TYPE_CHECKING:
 
 
 def read_shard(path: Path) -> pa.Table:
-    """Read a shard whole."""
+    """Read a shard whole.
+
+    Raises:
+        StellwerkError: the file is damaged.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, memory_map=True)
+    try:
+        return pq.read_table(path, memory_map=True)
+    except (pa.ArrowInvalid, OSError):
+        raise StellwerkError(f"the artifact {path} is damaged; remove it and build again: what it held is made anew") from None
 
 
 def write_shard(store: Store, table: pa.Table) -> str:

@@ -14,18 +14,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import StellwerkError, UserError, where
-from stellwerk.operation import Operation, Ref, Sensitive, Spec, find
+from stellwerk.operation import LocalPath, Operation, Ref, Sensitive, Spec, find
 from stellwerk.record import leases, tables
 from stellwerk.record.record import now
 from stellwerk.run import Interrupted, Listener, Run
 from stellwerk.specfile import parse, read_text
 from stellwerk.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 ENDED = ("done", "failed", "cancelled")
 ABOVE = ("doors", "demo", "release", "gateway", "jobs")
@@ -45,18 +48,23 @@ def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]
     kept: dict[str, Any] = {}
     for name, parameter in operation.parameters.items():
         value, marker = checked[name], parameter.marker
-        if isinstance(marker, Spec) and value is not None:
-            path = workspace.spec_path(marker.folder, value)
-            text = read_text(path)
-            if marker.model is not None:
-                parse(text, f"{marker.folder}/{path.name}").check(marker.model)
-            content = workspace.store.put(text.encode())
-            snapshots[name] = {"name": f"{marker.folder}/{path.name}", "content": content}
-        elif isinstance(marker, Ref) and value is not None:
-            version = workspace.record.resolve(value, marker.kind)
-            snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
-        secret = isinstance(marker, Sensitive) and value is not None
-        kept[name] = {"keyed": workspace.keyed(str(value))} if secret else value
+        if value is None:
+            kept[name] = None
+            continue
+        match marker:
+            case Spec():
+                snapshots[name] = _snapshot(workspace, marker.folder, value, marker.model)
+            case Ref():
+                version = workspace.record.resolve(value, marker.kind)
+                snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
+                if marker.specs:
+                    snapshots[name] = _snapshot(workspace, marker.specs, version.name)
+            case LocalPath():
+                # A run may be resumed from another folder.
+                value = Path(value).absolute()
+            case Sensitive():
+                value = {"keyed": workspace.keyed(str(value))}
+        kept[name] = value
     with workspace.record.writing(workspace.person) as transaction:
         row = transaction.insert(
             tables.run, operation=operation.path, parameters=_as_json(kept), snapshots=snapshots,
@@ -64,6 +72,15 @@ def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]
             created=transaction.at,
         )  # fmt: skip
     return str(row["id"])
+
+
+def _snapshot(workspace: Workspace, folder: str, name: str, model: type[BaseModel] | None = None) -> dict[str, str]:
+    """Keep a spec file as it is now, after a look whether it is right."""
+    path = workspace.spec_path(folder, name)
+    text, shown = read_text(path), f"{folder}/{path.name}"
+    if model is not None:
+        parse(text, shown).check(model)
+    return {"name": shown, "content": workspace.store.put(text.encode())}
 
 
 def execute(
@@ -123,8 +140,11 @@ def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
     except leases.LeaseLost:
         raise
     except BaseException as error:
-        # Our own sentences name no values; what a library says may quote the data. Names of files may be no text.
-        sentence = str(error).encode(errors="replace").decode() if isinstance(error, StellwerkError) else where(error)
+        # Our own sentences name no values but those that the user gave; what a library says may quote the data.
+        secret = any(isinstance(parameter.marker, Sensitive) for parameter in operation.parameters.values())
+        ours = isinstance(error, StellwerkError) and not secret
+        # Names of files may be no text.
+        sentence = str(error).encode(errors="replace").decode() if ours else where(error)
         run.set_state("failed", finished=now(), error=sentence)
         raise
     return result
@@ -132,6 +152,9 @@ def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
 
 def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) -> Any:
     """Go on with a run that was killed, interrupted, cancelled or failed; finished steps are not done again.
+
+    Returns:
+        The operation's result.
 
     Raises:
         UserError: it is done or being worked on, or its parameters were sensitive and are not in the record.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from stellwerk.errors import UserError
-from stellwerk.operation import operation
+from stellwerk.operation import find, operation
 from stellwerk.record import leases, tables
 from stellwerk.runs import execution
 from stellwerk.workspace import Workspace
@@ -20,7 +20,7 @@ class RunLine(BaseModel):
 
     run: str = Field(description="the first digits of its id")
     operation: str
-    state: str = Field(description="queued, running, interrupted, cancelled, failed or done")
+    state: str = Field(description="queued, running, cancelling, interrupted, cancelled, failed or done")
     started: str | None
     seconds: float | None
     steps: int = Field(description="steps done by this run")
@@ -81,6 +81,11 @@ class Changed(BaseModel):
 
     run: str
     state: str
+    exit_code: int = Field(default=0, description="of the operation that was resumed: 1 when a gate or data test failed")
+
+
+def _exit_code(result: Changed) -> int:
+    return result.exit_code
 
 
 @operation(example={})
@@ -155,7 +160,7 @@ def cancel(run_id: str, *, workspace: Workspace) -> Changed:
     return Changed(run=row["id"][:8], state=execution.cancel(workspace, row["id"]))
 
 
-@operation(example={"run_id": "latest"}, changes=True)
+@operation(example={"run_id": "latest"}, changes=True, exit_code=_exit_code)
 def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
     """Go on with a run that was killed, cancelled or failed; finished steps are not done again.
 
@@ -163,8 +168,9 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
         run_id: the first digits of its id, or latest.
     """
     row = _find(workspace, run_id)
-    execution.resume(workspace, row["id"], workspace.listener)
-    return Changed(run=row["id"][:8], state="done")
+    result = execution.resume(workspace, row["id"], workspace.listener)
+    entry = find(row["operation"])
+    return Changed(run=row["id"][:8], state="done", exit_code=entry.exit_code(result) if entry.exit_code else 0)
 
 
 def _progress(workspace: Workspace, run: str) -> list[ProgressLine]:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from stellwerk.errors import UserError
 
@@ -39,7 +40,9 @@ def scan(table: Table) -> pl.LazyFrame:
         return (frame.to_frame() if isinstance(frame, pl.Series) else frame).lazy()
     if not (Path(table) / "_delta_log").is_dir():
         raise UserError(f"{table} holds no dataset table (no _delta_log in it); build the dataset first")
-    return pl.scan_delta(str(table))
+    # Polars takes the percent signs with which Delta writes blanks and umlauts in a path for parts of it; so it gets the files.
+    actions = pa.table(DeltaTable(str(table)).get_add_actions())
+    return pl.scan_parquet([Path(table) / name for name in sorted(actions["path"].to_pylist())], glob=False)
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:

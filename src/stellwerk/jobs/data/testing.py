@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def test(run: Run, version: Version) -> TestReport:
-    """Run the tests that the spec file asks for now, on a version.
+    """Run the tests that the spec file asked for when the run was submitted, on a version.
 
     Raises:
         UserError: the spec asks for none.
     """
-    spec = run.workspace.spec("datasets", version.name, DatasetSpec)
+    spec = run.spec("dataset").check(DatasetSpec)
     if not spec.tests:
         raise UserError(
             f"datasets/{version.name}.yaml has no tests; add some, such as tests: [{{column: doc_id, unique: true}}]"
