@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from stellwerk.demo import FOLDER
 from stellwerk.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from stellwerk.record.record import Version
     from stellwerk.workspace import Workspace
 
-FOLDER = Path("demo-workspace")
 REPORT = "report.html"
 Language = Literal["en", "de"]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stellwerk.demo.command import FOLDER
+from stellwerk.demo import FOLDER
 from stellwerk.demo.network import Watched
 from stellwerk.demo.page import weakest_sentence
 from stellwerk.demo.scoring import Case, Comparison, Line
