@@ -114,7 +114,7 @@ def _edges(record: Record, version: Version) -> list[dict[str, Any]]:
 def _taint(record: Record, version: Version) -> str | None:
     if version.tainted is None:
         return None
-    erasure = record.rows(tables.erasure, tables.erasure.c.id == version.tainted)[0]
+    (erasure,) = record.rows(tables.erasure, tables.erasure.c.id == version.tainted)
     return f"{erasure['rows']} rows were erased on {erasure['created'][:10]}: {erasure['reason']}"
 
 

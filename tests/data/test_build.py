@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stellwerk.errors import UserError
 from stellwerk.jobs.data import acquire
+from stellwerk.operation import find
+from stellwerk.record import tables
 
 WORDS = ["pump", "valve", "seal", "motor", "belt", "noise", "oil", "leak", "error", "code", "press", "heat", "spindle", "gear",
          "plate", "shaft", "bolt", "nut", "rail", "drive"]  # fmt: skip
@@ -293,3 +301,153 @@ def test_the_command_prints_json(place: Any, capsys: pytest.CaptureFixture[str])
     printed = json.loads(capsys.readouterr().out)
     assert printed["dataset"] == "dataset/set@1"
     assert printed["counts"]["read"] == 20
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kept"),
+    [
+        ("whole", [1234567], ["a"]),
+        ("whole", ["7654321", 0.5], ["b"]),
+        ("whole", [9007199254740993], ["c"]),
+        ("part", [0.1234567891], ["a"]),
+        ("part", [3], ["b"]),
+        ("sure", [True], ["a"]),
+        ("sure", ["false"], ["b"]),
+        ("day", ["2024-02-29"], ["a"]),
+        ("moment", ["2024-02-29T10:00:00+01:00"], ["a"]),
+        ("code", [7, "0042"], ["a", "b"]),
+    ],
+)
+def test_listed_values_are_compared_in_the_type_of_their_column(
+    place: Any, column: str, values: list[Any], kept: list[str]
+) -> None:
+    place.write(
+        "raw/s.csv",
+        "id,part,sure,day,moment,code,text\n"
+        "a,0.1234567891,true,2024-02-29,2024-02-29T09:00:00Z,0042,first\n"
+        "b,3.0,false,2024-03-01,2024-03-01T09:00:00Z,7,second\n"
+        "c,,,,,x,third\n",
+    )
+    wholes = {"a": 1234567, "b": 7654321, "c": 9007199254740993}
+    place.rows("labels/l.jsonl", [{"id": name, "whole": whole} for name, whole in wholes.items()])
+    labels = {"name": "l", "files": "labels/*", "key": "id", "joins": "s"}
+    for field, wanted in (("in", kept), ("not_in", sorted({"a", "b", "c"} - set(kept)))):
+        place.spec(sources=[SOURCE, labels], select={column: {field: values, "required": True}})
+        place.adds_up(place.build())
+        found = [name.removeprefix("s:") for name in place.table()["doc_id"].to_pylist()]
+        missing = {"c"} if column not in ("whole", "code") else set()
+        assert found == [name for name in wanted if name not in missing]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("v", "abc", "select: v holds int64, and 'abc' in its 'in' is no such value"),
+        ("v", True, "select: v holds int64, and 'true' in its 'in' is no such value"),
+        ("v", "anna.kowalski@firma-nord.de", "select: v holds int64, and '[EMAIL]' in its 'in' is no such value"),
+        ("words", "many", "select: words holds int32, and 'many' in its 'in' is no such value"),
+    ],
+)
+def test_a_value_that_no_row_can_have_is_a_mistake(place: Any, column: str, value: Any, sentence: str) -> None:
+    place.rows("raw/s.jsonl", letters(3))
+    place.spec(sources=[SOURCE], select={column: {"in": [value]}})
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        place.build()
+
+
+def test_a_value_may_fit_the_type_of_another_source(place: Any) -> None:
+    place.rows("raw/a.jsonl", [{"id": 1, "code": 5, "text": "one"}, {"id": 2, "code": 6, "text": "two"}])
+    place.rows("raw/b.jsonl", [{"id": 3, "code": "x", "text": "three"}, {"id": 4, "text": "four"}])
+    place.spec(
+        sources=[{"name": name, "files": f"raw/{name}.jsonl", "key": "id"} for name in "ab"], select={"code": {"in": [5, "x"]}}
+    )
+    place.adds_up(place.build())
+    assert place.table()["doc_id"].to_pylist() == ["a:1", "b:3", "b:4"]
+
+
+def test_the_ledger_holds_numbers_exactly(place: Any) -> None:
+    place.rows("raw/s.jsonl", [{"id": 1, "v": 1234567.25, "text": "one"}, {"id": 2, "v": 0.5, "text": "two"}])
+    place.spec(sources=[SOURCE], select={"v": {"max": 1234567.125}})
+    (row,) = [row for row in place.adds_up(place.build()) if row["decision"] == "dropped"]
+    assert (row["value"], row["bound"]) == ("1234567.25", "v <= 1234567.125")
+
+
+def test_the_ledger_holds_no_personal_data_of_bounded_columns(place: Any) -> None:
+    address, card = "anna.kowalski@firma-nord.de", "4111111111111111"
+    rows = [
+        {"id": 1, "mail": address, "card": 1, "text": "one letter"},
+        {"id": 2, "mail": "none", "card": int(card), "text": "two"},
+    ]
+    place.rows("raw/s.jsonl", rows)
+    place.spec(sources=[SOURCE], select={"mail": {"not_in": [address]}, "card": {"max": 5}}, personal={"kinds": ["IBAN"]})
+    ledger = place.adds_up(place.build())
+    found = {row["doc_id"]: (row["value"], row["bound"]) for row in ledger}
+    assert found == {"s:1": ("[EMAIL]", "mail not in [EMAIL]"), "s:2": ("[CREDIT_CARD]", "card <= 5")}
+    for document in ("s:1", "s:2"):
+        told = find("data.explain").function(document, workspace=place.workspace).model_dump_json()
+        assert address not in told
+        assert card not in told
+
+
+def test_warnings_are_those_of_this_input(place: Any) -> None:
+    place.rows("raw/a.jsonl", letters(3))
+    place.write("raw/b.jsonl", b"")
+    place.spec(sources=[SOURCE])
+    sentence = "source s: 1 rows or files could not be read"
+    assert place.build().warnings == [sentence]
+    assert place.build().warnings == [sentence]
+    (place.root / "raw/b.jsonl").unlink()
+    report = place.build()
+    assert (report.dataset, report.warnings) == ("dataset/set@1", [])
+
+
+def test_a_rebuild_repeats_what_joins_found(place: Any) -> None:
+    place.rows("raw/s.jsonl", letters(3))
+    place.rows("labels/l.jsonl", [{"id": 1, "label": "a"}, {"id": 17, "label": "b"}])
+    place.spec(sources=[SOURCE, {"name": "l", "files": "labels/*", "key": "id", "joins": "s"}])
+    for _ in range(2):
+        assert place.build().warnings == ["source l: 1 rows belong to no document"]
+
+
+@pytest.mark.parametrize("name", ["raw/h.csv", "raw/h.xlsx", "raw/h.jsonl"])
+def test_personal_data_never_become_names_of_columns(place: Any, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    address = "anna.kowalski@firma-nord.de"
+    if name.endswith(".xlsx"):
+        workbook = openpyxl.Workbook()
+        workbook.active.append([address, "comes today"])
+        workbook.active.append(["b.yilmaz@werk-sued.de", "comes tomorrow"])
+        (place.root / "raw").mkdir()
+        workbook.save(place.root / name)
+    else:
+        row = json.dumps({address: "comes today"}) if name.endswith(".jsonl") else f"{address},comes today\nb,comes tomorrow"
+        place.write(name, f"{row}\n")
+    place.spec(sources=[{"name": "s", "files": "raw/*"}])
+    for command in (["build", "set"], ["try", str(place.root / name)]):
+        assert place.cli("data", *command) == 2
+        said = capsys.readouterr()
+        told = "has a column whose name holds" if name.endswith(".jsonl") else "looks like data, not like names of columns"
+        assert told in said.err
+        assert "(EMAIL)" in said.err
+        assert address not in said.out + said.err
+    kept = [path for path in (place.root / ".stellwerk").rglob("*") if path.is_file()]
+    assert not [path for path in kept if address.encode() in path.read_bytes()]
+
+
+def test_moments_of_any_zone_are_written(place: Any) -> None:
+    moment = dt.datetime(2024, 6, 1, 12, 0, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    (place.root / "raw").mkdir()
+    for unit in ("s", "ns"):
+        table = pa.table({"id": [1], "text": ["a letter"], "at": pa.array([moment], pa.timestamp(unit, "Europe/Berlin"))})
+        pq.write_table(table, place.root / "raw/s.parquet")
+        place.spec(sources=[SOURCE])
+        place.build()
+        assert place.table()["at"].to_pylist() == [moment]
+        assert place.table()["at"].type == pa.timestamp("us", tz="UTC")
+
+
+def test_the_candidates_of_copies_stand_in_shards_not_in_the_record(place: Any) -> None:
+    place.rows("raw/s.jsonl", [{**row, "id": 10 * n + row["id"]} for n in range(2) for row in letters(5)])
+    place.spec(sources=[SOURCE])
+    place.build()
+    (step,) = place.workspace.record.rows(tables.step, tables.step.c.name == "find candidates")
+    assert {name: value.startswith("sha256:") for name, value in step["outcome"].items()} == {"pairs": True, "concerned": True}

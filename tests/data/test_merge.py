@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stellwerk.jobs.data import merge
+from stellwerk.errors import StellwerkError
+from stellwerk.jobs.data import acquire, merge
 from stellwerk.record import tables
 
 Row = dict[str, Any]
@@ -115,7 +117,7 @@ def test_types_of_two_states_are_brought_together(place: Any) -> None:
         "x4": None,
     }
     assert found["x4"]["w"] is True
-    assert len(place.version("source/set.s").facts["schema_changes"]) == 1
+    assert place.version("source/set.s").facts["schema_changes"] == ["column 'v' is gone", "column 'w' is new (bool)"]
 
 
 def test_moments_are_those_of_the_file_in_any_time_zone(places: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,3 +195,115 @@ def test_join_keeps_every_row_once_and_in_order(place: Any) -> None:
     lonely = len([row for row in others if int(row["k"]) not in set(keys)])
     (finding,) = place.workspace.record.rows(tables.finding, tables.finding.c.rule == "unmatched_rows")
     assert finding["details"] == {"rows": lonely}
+
+
+PRICED = "id,price,text\n1,10,hello world this is one\n2,20,another quite different text\n"
+
+
+@pytest.mark.parametrize("load", ["replace", "append", "merge"])
+def test_a_frozen_schema_is_that_of_the_files(place: Any, load: str) -> None:
+    """A state of joined rows keeps a column that its files lost, and would hide that it is gone."""
+    source = {"name": "s", "files": "raw/*", "key": "id", "load": load, "contract": "freeze"}
+    place.spec(sources=[source])
+    place.write("raw/a.csv", PRICED)
+    place.build()
+    (place.root / "raw/a.csv").unlink()
+    place.write("raw/b.csv", "id,text\n1,hello world this is one\n")
+    with pytest.raises(StellwerkError, match=r"contract is freeze: column 'price' is gone\. Nothing was loaded"):
+        place.build()
+    assert place.version("source/set.s").number == 1
+    place.spec(sources=[{**source, "contract": "evolve"}])
+    report = place.build()
+    assert report.warnings == ["source s: column 'price' is gone"]
+    assert place.build().message.startswith("nothing changed")
+    assert place.version("source/set.s").facts["file_schema"] == {"id": "int64", "text": "string"}
+
+
+def test_a_file_that_breaks_is_no_change_of_a_frozen_schema(place: Any) -> None:
+    place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id", "load": "merge", "contract": "freeze"}])
+    place.write("raw/a.csv", PRICED)
+    place.build()
+    place.write("raw/a.csv", "")
+    place.build()
+    assert place.build().message.startswith("nothing changed")
+    place.write("raw/a.csv", "id,text\n1,hello\n")
+    with pytest.raises(StellwerkError, match="column 'price' is gone"):
+        place.build()
+
+
+@pytest.mark.parametrize("load", ["replace", "append", "merge"])
+def test_another_way_to_read_equal_files_may_change_a_frozen_schema(place: Any, load: str) -> None:
+    place.write("raw/a.csv", "id;price;text\n1;1,5;hello world this is one\n")
+    source = {"name": "s", "files": "raw/*", "key": "id", "load": load, "contract": "freeze", "csv": {"decimal": "."}}
+    place.spec(sources=[source])
+    place.build()
+    place.spec(sources=[{**source, "csv": {"decimal": ","}}])
+    with pytest.raises(StellwerkError, match="column 'price' was string, now double"):
+        place.build()
+    place.spec(sources=[{**source, "csv": {"decimal": ","}, "contract": "evolve"}])
+    assert place.build().warnings == ["source s: column 'price' was string, now double"]
+    again = place.build()
+    assert again.message.startswith("nothing changed")
+    assert again.warnings == ["source s: column 'price' was string, now double"]
+
+
+@pytest.mark.parametrize("load", ["append", "merge"])
+def test_a_run_that_was_overtaken_loses_no_rows(place: Any, monkeypatch: pytest.MonkeyPatch, load: str) -> None:
+    """Another run loads the source between the look at its state and the commit of the new one."""
+    place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id", "load": load}])
+    place.write("raw/a.csv", "id,text\n1,hello world this is one\n")
+    place.build()
+    (place.root / "raw/a.csv").rename(place.root / "raw/b.csv").write_text("id,text\n2,another quite different text\n")
+    load_rows, other = merge.load, []
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(merge, "load", load_rows)
+        (place.root / "raw/b.csv").rename(place.root / "raw/c.csv").write_text("id,text\n3,the third one about pumps\n")
+        other.append(place.build())
+        return load_rows(*arguments)
+
+    monkeypatch.setattr(merge, "load", overtaken)
+    with pytest.raises(StellwerkError, match="another run has loaded this source in between; start the command again"):
+        place.build()
+    assert other[0].counts.read == 2
+    assert sorted(place.table()["doc_id"].to_pylist()) == ["s:1", "s:3"]
+    assert place.build().message.startswith("nothing changed")
+
+
+def test_two_runs_that_load_the_same_files_agree(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id", "load": "merge"}])
+    place.write("raw/a.csv", "id,text\n1,hello world this is one\n")
+    load_rows = merge.load
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(merge, "load", load_rows)
+        place.build()
+        return load_rows(*arguments)
+
+    monkeypatch.setattr(merge, "load", overtaken)
+    assert place.build().dataset == "dataset/set@1"
+
+
+@pytest.mark.parametrize("keeps_time", [True, False])
+def test_a_file_that_changes_while_it_is_read_stops_the_run(
+    place: Any, monkeypatch: pytest.MonkeyPatch, keeps_time: bool
+) -> None:
+    """Its size stays what it was."""
+    path = place.write("raw/a.csv", "id,text\n1,hello world this is AAA\n")
+    place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id"}])
+    fingerprint = acquire.fingerprint
+
+    def then_changed(*arguments: Any) -> Any:
+        found, time = fingerprint(*arguments), path.stat().st_mtime_ns
+        path.write_text("id,text\n1,hello world this is BBB\n")
+        if keeps_time:
+            os.utime(path, ns=(time, time))
+        return found
+
+    monkeypatch.setattr(acquire, "fingerprint", then_changed)
+    with pytest.raises(StellwerkError, match=r"raw/a.csv was changed while it was read; start the command again"):
+        place.build()
+    assert not place.workspace.record.versions()
+    monkeypatch.setattr(acquire, "fingerprint", fingerprint)
+    place.build()
+    assert place.table()["text"].to_pylist() == ["hello world this is BBB"]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stellwerk.errors import UserError
+from stellwerk.jobs.data import versions
 from stellwerk.jobs.data.spec import DatasetSpec
 from stellwerk.operation import find
 from stellwerk.record import tables
@@ -141,8 +142,9 @@ def test_a_saved_spec_builds_and_is_never_written_over(built: Place) -> None:
     assert built.build("again").counts.read == 6
     with pytest.raises(UserError, match=r"datasets/again.yaml is already there; give another --name"):
         call(built, "data.try", file=built.root / "raw/letters.jsonl", save=True, name="again")
-    with pytest.raises(UserError, match="is no name for a spec"):
-        call(built, "data.try", file=built.root / "raw/letters.jsonl", save=True, name="../x")
+    for name in ("../x", "a@2", "a b", "a\nb"):
+        with pytest.raises(UserError, match="is no name for a spec"):
+            call(built, "data.try", file=built.root / "raw/letters.jsonl", save=True, name=name)
 
 
 def test_the_schema_for_editors_accepts_what_the_product_accepts(built: Place) -> None:
@@ -153,3 +155,27 @@ def test_the_schema_for_editors_accepts_what_the_product_accepts(built: Place) -
     jsonschema.validate(yaml.safe_load((built.root / "datasets/set.yaml").read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"sources": [{"name": "x", "files": "y", "lod": "merge"}]}, schema)
+
+
+def test_the_facts_of_a_dataset_name_the_state_of_a_source_that_it_was_made_from(place: Place) -> None:
+    """Not the states before, nor a state that gave an equal dataset in an earlier build; also where rows were erased."""
+    source = {"name": "s", "files": "raw/*", "key": "id", "load": "merge", "licence": "CC-BY-4.0", "origin": "the help desk"}
+    place.spec(sources=[source], duplicates={"near": None})
+    for number in (1, 2, 3):
+        place.rows("raw/a.jsonl", [{"id": number, "text": f"{LONG} It is machine {number * 7}."}])
+        place.build()
+    for reference, rows in (("dataset/set@3", 3), ("dataset/set@2", 2)):
+        (fact,) = versions.facts_of(place.workspace, place.version(reference)).sources
+        assert (fact.name, fact.rows, fact.licence, fact.origin) == ("s", rows, "CC-BY-4.0", "the help desk")
+    call(place, "data.erase", dataset="set", where="doc_id = 's:1'")
+    (fact,) = versions.facts_of(place.workspace, place.version("dataset/set")).sources
+    assert (fact.name, fact.rows) == ("s", 3)
+
+
+def test_an_equal_dataset_names_the_sources_that_gave_it_last(place: Place) -> None:
+    place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id"}], select={"id": {"max": 1}})
+    for rows in (1, 2, 3):
+        place.rows("raw/a.jsonl", [{"id": number + 1, "text": f"letter {number}"} for number in range(rows)])
+        assert place.build().dataset == "dataset/set@1"
+        (fact,) = versions.facts_of(place.workspace, place.version("dataset/set")).sources
+        assert fact.rows == rows

@@ -101,13 +101,14 @@ def columns(path: Path) -> list[str]:
         return file.readline().rstrip("\n").split("\t")
 
 
-def test_amelag_every_change_of_schema_is_recorded(place: Any, shared_data: Path) -> None:
+@pytest.mark.parametrize("load_", ["replace", "append"])
+def test_amelag_every_change_of_schema_is_recorded(place: Any, shared_data: Path, load_: str) -> None:
     paths = [shared_data / f"text/rki_amelag_aggregiert_{day}.tsv.xz" for day in AMELAG]
     assert len({tuple(columns(path)) for path in paths}) == 5
     before: list[str] = []
     renamed = []
     for number_, path in enumerate(paths, start=1):
-        place.adds_up(load(place, path, lambda: place.spec(sources=[amelag("evolve")])))
+        place.adds_up(load(place, path, lambda: place.spec(sources=[amelag("evolve", load_)])))
         version = place.version("source/set.amelag")
         assert version.number == number_
         now = columns(path)
@@ -128,9 +129,12 @@ def test_amelag_every_change_of_schema_is_recorded(place: Any, shared_data: Path
     assert any("'loess_vorhersage' is gone and 'vorhersage'" in change for change in renamed)
 
 
-def test_amelag_a_frozen_schema_stops_the_run(place: Any, shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("load_", ["replace", "append"])
+def test_amelag_a_frozen_schema_stops_the_run(
+    place: Any, shared_data: Path, capsys: pytest.CaptureFixture[str], load_: str
+) -> None:
     paths = [shared_data / f"text/rki_amelag_aggregiert_{day}.tsv.xz" for day in AMELAG]
-    load(place, paths[0], lambda: place.spec(sources=[amelag("freeze")]))
+    load(place, paths[0], lambda: place.spec(sources=[amelag("freeze", load_)]))
     good = place.version("dataset/set")
     changed = next(path for path in paths if columns(path) != columns(paths[0]))
     shutil.copy(changed, place.root / "raw/table.tsv.xz")
@@ -141,7 +145,7 @@ def test_amelag_a_frozen_schema_stops_the_run(place: Any, shared_data: Path, cap
         assert repr(name) in sentence
     assert place.version("dataset/set").id == good.id
     assert place.version("source/set.amelag").number == 1
-    place.spec(sources=[amelag("evolve")])
+    place.spec(sources=[amelag("evolve", load_)])
     place.adds_up(place.build())
     assert place.version("source/set.amelag").facts["schema_changes"]
 

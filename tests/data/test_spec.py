@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,18 @@ def test_the_command_says_them_and_changes_nothing(place: Any, capsys: pytest.Ca
         ({"sources": [{**SOURCE, "missing": "delete"}]}, "missing: delete goes with load: merge only"),
         ({"sources": [{**SOURCE, "csv": {"encoding": "utf-9"}}]}, "there is no encoding 'utf-9'"),
         ({"sources": [{**SOURCE, "csv": {"quote": "ab"}}]}, "the quote is 'ab'"),
-        ({"sources": [{**SOURCE, "name": "a b"}]}, "expected letters, digits, - and _ only"),
+        ({"sources": [{**SOURCE, "name": "a b"}]}, "expected at most 60 letters, digits, - and _"),
         ({"sources": [{**SOURCE, "files": " "}]}, "the pattern is empty"),
         ({"sources": [{**SOURCE, "key": 5}]}, "expected a list such as [a, b]"),
         ({"sources": "raw/*.csv"}, "expected a list such as [a, b]"),
         ({"split": {"train": 2}}, "'split.train' is 2"),
         ({"duplicates": {"near": 80}}, "'duplicates.near' is 80"),
         ({"outliers": {"columns": "a", "bound": 0}}, "'outliers.bound' is 0"),
+        ({"outliers": {"columns": "a", "bound": math.inf}}, "'outliers.bound' is inf: input should be a finite number"),
+        ({"select": {"words": {"max": math.inf}}}, "'select.words.max' is inf: input should be a finite number"),
+        ({"select": {"words": {"min": math.nan}}}, "'select.words.min' is nan: input should be a finite number"),
+        ({"select": {"words": {"in": [1, math.nan]}}}, "'select.words.in': infinity and nan are no values"),
+        ({"split": {"train": math.nan}}, "'split.train' is nan"),
         ({"select": {"words": {}}}, "the bound is empty"),
         ({"select": {"words": None}}, "expected names and values below it"),
         ({"normalise": {"unicode": "NFD"}}, "expected one of 'NFC', 'NFKC' or 'none'"),

@@ -118,6 +118,33 @@ def test_an_alias_that_is_there_stays(new_record: Callable[..., Record], tmp_pat
     assert {version.number for version in there.versions()} == {1, 2}
 
 
+def taint(record: Record, version: Version) -> str:
+    with record.writing(PERSON) as transaction:
+        row = transaction.insert(
+            tables.erasure, run=version.run, version=version.id, rows=1, reason="request", created=transaction.at
+        )
+        transaction.insert(tables.tombstone, erasure=row["id"], token="f" * 64)
+        transaction.update(tables.version, version.id, tainted=row["id"])
+    return str(row["id"])
+
+
+def test_an_erasure_taints_the_versions_that_were_here_before(new_record: Callable[..., Record], tmp_path: Path) -> None:
+    here, there = new_record("here.db"), new_record("there.db")
+    first, second = put(here, "tickets", 1), put(here, "tickets", 2)
+    export(here, tmp_path / "file.gz")
+    assert import_(there, tmp_path / "file.gz", OTHER).erasures == 0
+    mine = taint(there, second)
+    theirs = taint(here, first)
+    taint(here, second)
+    export(here, tmp_path / "file.gz")
+    done = import_(there, tmp_path / "file.gz", OTHER)
+    assert (done.new, done.erasures, done.tainted) == (4, 2, 1)
+    assert [version.tainted for version in there.versions()] == [theirs, mine], "a mark that is there stays"
+    assert problems(there) == []
+    again = import_(there, tmp_path / "file.gz", OTHER)
+    assert (again.new, again.erasures, again.tainted) == (0, 0, 0)
+
+
 def test_names_of_persons_stay_behind(record: Record, tmp_path: Path) -> None:
     key = record.person("Erika Mustermann")
     with record.writing(key) as transaction:
@@ -236,6 +263,7 @@ def edited(path: Path, table: str, edit: Callable[[dict[str, Any]], Any]) -> byt
         ("version", lambda row: row.update(number="first")),
         ("version", lambda row: row.update(run="0" * 32)),
         ("version", lambda row: row.pop("facts")),
+        ("version", lambda row: row.update(tainted="0" * 32)),
         ("run", lambda row: row.pop("id")),
         ("run", lambda row: row.update(extra=1)),
         ("run", lambda row: row.update(state=None)),

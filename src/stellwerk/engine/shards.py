@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +14,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of a damaged file which one it is and what to do.
+
+    Raises:
+        StellwerkError: the file is damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError):
+        raise StellwerkError(f"the artifact {path} is damaged; remove it and build again: what it held is made anew") from None
+
+
 def read_shard(path: Path) -> pa.Table:
     """Read a shard whole.
 
     Raises:
         StellwerkError: the file is damaged.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with reading(path):
         return pq.read_table(path, memory_map=True)
-    except (pa.ArrowInvalid, OSError):
-        raise StellwerkError(f"the artifact {path} is damaged; remove it and build again: what it held is made anew") from None
 
 
 def write_shard(store: Store, table: pa.Table) -> str:

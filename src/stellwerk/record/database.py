@@ -6,8 +6,10 @@ numbered without gaps and the chain has one order on both databases.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,19 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     # Bytes that are no UTF-8 were not written here; they are read all the same, so that verify can name their row.
     connection.text_factory = lambda content: content.decode(errors="surrogateescape")
-    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
+    for pragma in ("busy_timeout=60000", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    _use_wal(connection)
+
+
+def _use_wal(connection: Any) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for others here, whatever its timeout says."""
+    for _ in range(200):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        time.sleep(0.05)
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

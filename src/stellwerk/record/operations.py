@@ -32,6 +32,8 @@ class Moved(BaseModel):
     file: str
     rows: int
     new: int | None = Field(default=None, description="for an import, rows that this record did not have")
+    tainted: int | None = Field(default=None, description="for an import, versions here that an erasure there has tainted")
+    warnings: list[str] = Field(default=[], description="what the import could not bring about here")
 
 
 def _exit_code(result: Verification) -> int:
@@ -83,10 +85,16 @@ def export(
 
 @operation(example={"file": "record.jsonl.gz"}, changes=True)
 def import_(file: Annotated[Path, LocalPath()], *, workspace: Workspace) -> Moved:
-    """Take in what another record exported; rows that are already here stay as they are.
+    """Take in what another record exported; rows that are already here stay as they are, but for the marks of erasures.
 
     Args:
         file: a file made by record export.
     """
     done = transfer.import_(workspace.record, file, workspace.person)
-    return Moved(file=str(file), rows=done.rows, new=done.new)
+    warnings = []
+    if done.erasures:
+        warnings.append(
+            f"{done.erasures} erasures came with it that builds here cannot apply, since their tombstones rest on the key of "
+            f"the other workspace; give them here too with: stellwerk data erase"
+        )
+    return Moved(file=str(file), rows=done.rows, new=done.new, tainted=done.tainted, warnings=warnings)

@@ -2,7 +2,7 @@
 
 An export is gzipped JSON Lines: a header with the anchor of the record that it came from, then every journaled row, then a
 digest of it all. Names of persons stay behind. Rows that a record already has are left as they are; versions are matched by
-content and numbered anew where a number is taken.
+content and numbered anew where a number is taken; only the mark of an erasure goes over to versions that are here already.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,22 @@ FORMAT = "stellwerk-record/1"
 
 @dataclass(frozen=True)
 class Transfer:
-    """What an export or import moved: rows in all, rows that were new here, and the anchor of the record it came from."""
+    """What an export or import moved.
+
+    Attributes:
+        rows: in all.
+        new: rows that were new here.
+        anchor: of the record that they came from.
+        erasures: those that were new here. Their tombstones rest on the key of another workspace, so builds here cannot tell
+            which documents they concern.
+        tainted: versions that were here and are tainted now.
+    """
 
     rows: int
     new: int
     anchor: journal.Anchor
+    erasures: int = 0
+    tainted: int = 0
 
 
 def export(record: Record, path: Path) -> Transfer:
@@ -69,10 +81,11 @@ def import_(record: Record, path: Path, person: str) -> Transfer:
     try:
         anchor = journal.Anchor(header["seq"], header["hash"], path.name)
         with record.writing(person) as transaction:
-            new = sum(_take(transaction, name, row) for name, row in _ordered(rows))
+            taken = Counter(name for name, row in _ordered(rows) if _take(transaction, name, row))
+            tainted = _taint(transaction, rows)
     except (KeyError, TypeError, ValueError, AttributeError, SQLAlchemyError):
         raise UserError(f"{path}: its rows do not fit together, so nothing was imported; export it again") from None
-    return Transfer(len(rows), new, anchor)
+    return Transfer(len(rows), taken.total(), anchor, taken["erasure"], tainted)
 
 
 def _ordered(rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -127,6 +140,21 @@ def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
             return 0
     transaction.insert(table, **row)
     return 1
+
+
+def _taint(transaction: Transaction, rows: Iterable[tuple[str, dict[str, Any]]]) -> int:
+    """Taint the versions that were here already and are tainted there; a mark that a version has stays."""
+    marked, version, erasure = 0, tables.version, tables.erasure
+    for name, row in rows:
+        if name != "version" or row["tainted"] is None:
+            continue
+        if not transaction.connection.execute(select(erasure.c.id).where(erasure.c.id == row["tainted"])).first():
+            raise ValueError("a mark without its erasure")
+        clear = select(version.c.id).where(version.c.id == row["id"], version.c.tainted.is_(None))
+        if transaction.connection.execute(clear).first():
+            transaction.update(version, row["id"], tainted=row["tainted"])
+            marked += 1
+    return marked
 
 
 def _check_columns(table: Table, row: dict[str, Any]) -> None:

@@ -67,8 +67,10 @@ def acquire(run: Run, dataset: str, source: Source) -> Acquired:
     types = infer.infer_types(stats, source.csv.decimal)
     items = [{"shard": shard} for part in parts for shard in part["shards"]]
     shards = run.map(f"type {source.name}", typed, items, schema=_text(schema), types=types)
+    said = _said(schema, types)
     made_from = {"files": files, "load": source.load, "missing": source.missing, "key": source.key}
-    base = _base(run, dataset, source, made_from)
+    latest = _latest(run, f"{dataset}.{source.name}")
+    base = _base(run, latest, made_from)
     state = run.step(
         f"load {source.name}",
         load_state,
@@ -80,6 +82,8 @@ def acquire(run: Run, dataset: str, source: Source) -> Acquired:
         unreadable=[part["unreadable"] for part in parts if part["unreadable"]],
         notes=sorted({note for part in parts for note in part["notes"]}),
         base=base.id if base else None,
+        said=said,
+        before=_before(latest, made_from, said),
     )
     return Acquired(source, run.version(state["version"]), state["shards"], state["lost"], state["rows"])
 
@@ -107,6 +111,7 @@ def read_files(run: Run, *, files: list[dict[str, Any]], options: dict[str, Any]
     pending: list[pa.Table] = []
     for file in files:
         path = run.workspace.root / file["name"]
+        begun = _stamp(path)
         for piece in read(path, file["name"], how):
             run.check()
             if isinstance(piece, Unreadable):
@@ -118,7 +123,9 @@ def read_files(run: Run, *, files: list[dict[str, Any]], options: dict[str, Any]
             pending.append(piece)
             if sum(table.nbytes for table in pending) > SHARD_BYTES:
                 shards.append(_flush(run, pending))
-        _unchanged(path, file)
+        # The rows must be those of the bytes that the record names, also where a change left the size as it was.
+        if _stamp(path) != begun or _digest(path) != file["sha256"]:
+            raise StellwerkError(f"{file['name']} was changed while it was read; start the command again")
     if pending:
         shards.append(_flush(run, pending))
     return {
@@ -145,19 +152,26 @@ def load_state(
     unreadable: list[str],
     notes: list[str],
     base: str | None,
+    said: dict[str, str],
+    before: dict[str, str] | None,
 ) -> dict[str, Any]:
-    """Step: join new rows and the earlier state, and note the source's new version."""
+    """Step: join new rows and the earlier state, and note the source's new version.
+
+    Schemas are compared as the files have them: a state of joined rows keeps the columns that its files lost.
+    """
     spec = Source.model_validate(source)
     earlier = run.version(base) if base else None
     merge.check_key(run, spec, shards)
-    state, superseded = merge.load(run, spec, shards, earlier.content["shards"] if earlier else [])
-    digest, schema = _content(run, state)
-    changes = schema_changes(earlier.identity["schema"], schema) if earlier else []
+    if not said and spec.load != "replace":
+        said = before or {}  # no file could be read, and the earlier rows stay or go by `missing`
+    changes = schema_changes(before, said) if before is not None else []
     if changes and spec.contract == "freeze":
         raise StellwerkError(
             f"source {spec.name}: the schema changed and contract is freeze: {'; '.join(changes)}. "
             f"Nothing was loaded; accept it with contract: evolve, or correct the files"
         )
+    state, superseded = merge.load(run, spec, shards, earlier.content["shards"] if earlier else [])
+    digest, schema = _content(run, state)
     lost = [*unreadable, *([superseded] if superseded else [])]
     version = run.output(
         "source",
@@ -169,6 +183,8 @@ def load_state(
             "base": base,
             "rows": digest.rows,
             "bytes": sum(file["bytes"] for file in made_from["files"]),
+            "file_schema": said,
+            "schema_before": before,
             "schema_changes": changes,
             "notes": notes,
             "origin": spec.origin,
@@ -177,6 +193,8 @@ def load_state(
             "retrieved": spec.retrieved.isoformat() if spec.retrieved else None,
         },
     )
+    if spec.load != "replace":
+        run.write(lambda _: _still(run, f"{dataset}.{spec.name}", base, made_from))
     run.measure("source_rows", digest.rows, n=digest.rows, unit="rows")
     for change in changes:
         run.finding("schema_change", "medium", f"source {spec.name}: {change}", source=spec.name)
@@ -211,15 +229,45 @@ def _alike(first: str, second: str) -> bool:
     return bool(one & other)
 
 
-def _base(run: Run, dataset: str, source: Source, made_from: dict[str, Any]) -> Version | None:
-    """The version that new rows meet. Reading the same files again meets what they met before, so nothing is redone."""
+def _said(schema: pa.Schema, types: dict[str, str]) -> dict[str, str]:
+    """The columns and types that the files have now, as they were typed."""
+    found = schema_of(infer.apply_types(schema.empty_table(), types).schema)
+    return {name: kind for name, kind in found.items() if name != "origin"}
+
+
+def _latest(run: Run, name: str) -> Version | None:
     try:
-        latest = run.record.resolve(f"source/{dataset}.{source.name}")
+        return run.record.resolve(f"source/{name}")
     except UserError:
         return None
-    if latest.facts["made_from"] == made_from:
+
+
+def _base(run: Run, latest: Version | None, made_from: dict[str, Any]) -> Version | None:
+    """The version that new rows meet. Reading the same files again meets what they met before, so nothing is redone."""
+    if latest is not None and latest.facts["made_from"] == made_from:
         return run.version(latest.facts["base"]) if latest.facts["base"] else None
     return latest
+
+
+def _before(latest: Version | None, made_from: dict[str, Any], said: dict[str, str]) -> dict[str, str] | None:
+    """The schema that the files had at the last load, or at the one before it where this load is that one again."""
+    if latest is None:
+        return None
+    again = latest.facts["made_from"] == made_from and latest.facts["file_schema"] == said
+    found: dict[str, str] | None = latest.facts["schema_before" if again else "file_schema"]
+    return found
+
+
+def _still(run: Run, name: str, base: str | None, made_from: dict[str, Any]) -> None:
+    """See that no other run has loaded the source since this one looked: its rows would be lost.
+
+    It is asked while this run holds the record, on a connection that does not see what this run is about to commit.
+    """
+    latest = _latest(run, name)
+    if (latest.id if latest else None) == base:
+        return
+    if latest is None or latest.facts["made_from"] != made_from or latest.facts["base"] != base:
+        raise StellwerkError(f"source {name}: another run has loaded this source in between; start the command again")
 
 
 def _content(run: Run, shards: Sequence[str]) -> tuple[ContentDigest, dict[str, str]]:
@@ -291,9 +339,12 @@ def _digest(path: Path) -> str:
         return f"unreadable: {error.strerror}"
 
 
-def _unchanged(path: Path, file: dict[str, Any]) -> None:
-    if path.is_file() and path.stat().st_size != file["bytes"]:
-        raise StellwerkError(f"{file['name']} was changed while it was read; start the command again")
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _text(schema: pa.Schema) -> str:

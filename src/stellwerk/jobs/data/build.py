@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as db
 
 from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.jobs.data import copies, ledger, outliers, select, tagging, tombstones
 from stellwerk.jobs.data import shards as parts
-from stellwerk.jobs.data.acquire import Acquired, acquire
+from stellwerk.jobs.data.acquire import acquire
 from stellwerk.jobs.data.documents import assemble
 from stellwerk.jobs.data.reports import BuildReport, Tally
 from stellwerk.jobs.data.spec import DatasetSpec
@@ -19,7 +22,6 @@ from stellwerk.record import tables
 from stellwerk.text.personal import NOT_SEARCHED
 
 if TYPE_CHECKING:
-    from stellwerk.record.record import Version
     from stellwerk.run import Run
 
 
@@ -33,10 +35,12 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
     """
     before = {version.id for version in run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)}
     sources = [acquire(run, name, source) for source in spec.sources]
-    documents, stones = tombstones.forget(run, name, assemble(run, spec, sources))
+    tokens = tombstones.read_tokens(run, name)
+    documents, stones = tombstones.forget(run, name, assemble(run, spec, sources), tokens)
     shards = tag(run, spec, documents)
-    decide(run, spec, shards, sources)
+    decide(run, spec, shards)
     lost = [(a.source.name, shard) for a in sources for shard in a.lost]
+    tombstones.check(run, name, tokens)
     outcome = run.step(
         "publish",
         publish,
@@ -46,8 +50,10 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         shards=shards,
         lost=lost,
         stones=stones,
+        tokens=tokens,
     )
-    return _report(run, outcome, before, [acquired.version for acquired in sources])
+    tombstones.check(run, name, tokens)
+    return _report(run, outcome, before)
 
 
 def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list[str]]:
@@ -62,12 +68,13 @@ def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list
     return {"documents": list(documents), "normalised": normalised, "scores": scores, "personal": personal}
 
 
-def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: Sequence[Acquired]) -> None:
+def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]]) -> None:
     """Compare, select, split, and write the ledger; adds the shards of each step."""
     documents = shards["documents"]
     sizes = [parts.rows(run.store.path(shard)) for shard in documents]
     columns = sorted({name for shard in documents for name in parts.names(run.store.path(shard))})
     select.check_names(spec.select, columns)
+    select.check_values(spec.select, _types(run, shards))
     wanted = spec.outliers.columns if spec.outliers else []
     scale = spec.outliers.scale if spec.outliers else "linear"
     centres = run.step("outliers", outliers.centres, documents=documents, columns=wanted, scale=scale)
@@ -75,10 +82,14 @@ def decide(run: Run, spec: DatasetSpec, shards: dict[str, list[str]], sources: S
         "select",
         select.judged,
         _items(shards),
-        bounds={name: bound.model_dump(mode="json", by_alias=True) for name, bound in spec.select.items()},
-        outlier_bound=spec.outliers.bound if spec.outliers else None,
-        centres=centres,
-        personal_action=spec.personal.action,
+        asked=asdict(
+            select.Asked(
+                bounds={name: bound.model_dump(mode="json", by_alias=True) for name, bound in spec.select.items()},
+                outlier_bound=spec.outliers.bound if spec.outliers else None,
+                centres=centres,
+                personal_action=spec.personal.action,
+            )
+        ),
     )
     pairs = copies.compare(run, shards["normalised"], shards["scores"], sizes)
     shards["copies"] = run.step(
@@ -112,8 +123,10 @@ def publish(
     shards: dict[str, list[str]],
     lost: list[list[str]],
     stones: list[str],
+    tokens: list[str],
 ) -> dict[str, Any]:
     """Step: write the table and the last rows of the ledger, and note the version with its measurements."""
+    tombstones.hold(run, dataset, tokens)
     reference, schema, digest, rows = write_table(run.store, shards["finished"], dataset)
     extra = [write_shard(run.store, ledger.lost_rows(s, read_shard(run.store.path(shard)))) for s, shard in lost]
     book = [*shards["ledger"], *extra, *stones]
@@ -129,7 +142,7 @@ def publish(
             "spec": spec,
             "rows": rows,
             "counts": tally.model_dump(),
-            "languages": _languages(run, shards["finished"]),
+            "languages": count_languages(run, shards["finished"]),
             "personal": {"searched": spec["personal"]["kinds"], "not_searched": list(NOT_SEARCHED), **personal},
         },
     )
@@ -149,7 +162,7 @@ def count_personal(run: Run, shards: Sequence[str]) -> dict[str, Any]:
     return {"counts": dict(sorted(kinds.items())), "documents": documents}
 
 
-def _languages(run: Run, shards: Sequence[str]) -> dict[str, int]:
+def count_languages(run: Run, shards: Sequence[str]) -> dict[str, int]:
     """Kept documents by language."""
     found: dict[str, int] = {}
     for shard in shards:
@@ -173,13 +186,26 @@ def _items(shards: dict[str, list[str]], *names: str) -> list[dict[str, Any]]:
     return [dict(zip(chosen, row, strict=True)) for row in zip(*(shards[name] for name in chosen), strict=True)]
 
 
-def _warnings(run: Run, versions: Sequence[Version]) -> list[str]:
-    """What checks found on these versions, whichever run made them; each sentence once."""
-    where = tables.finding.c.version.in_([version.id for version in versions]) | (tables.finding.c.run == run.id)
-    return list(dict.fromkeys(row["title"] for row in run.record.rows(tables.finding, where, order=tables.finding.c.created)))
+def _types(run: Run, shards: dict[str, list[str]]) -> dict[str, set[pa.DataType]]:
+    """The types that each score and column has in the shards; they may differ between sources."""
+    found: dict[str, set[pa.DataType]] = {}
+    for step in ("scores", "normalised", "documents"):
+        known = set(found)
+        for shard in shards[step]:
+            for name, kind in parts.types(run.store.path(shard)).items():
+                if name not in known and (step, name) != ("normalised", "text"):
+                    found.setdefault(name, set()).add(kind)
+    return found
 
 
-def _report(run: Run, outcome: dict[str, Any], before: set[str], sources: Sequence[Version]) -> BuildReport:
+def _warnings(run: Run) -> list[str]:
+    """What the steps of this run found, those too that an earlier run did; each sentence once."""
+    steps = db.select(db.func.coalesce(tables.step.c.reused, tables.step.c.id)).where(tables.step.c.run == run.id)
+    rows = run.record.rows(tables.finding, tables.finding.c.step.in_(steps), order=tables.finding.c.created)
+    return list(dict.fromkeys(row["title"] for row in rows))
+
+
+def _report(run: Run, outcome: dict[str, Any], before: set[str]) -> BuildReport:
     # The counts are of this input: other input, such as one more file that cannot be read, may give an equal dataset.
     version = run.version(outcome["version"])
     if not run.done:
@@ -194,7 +220,7 @@ def _report(run: Run, outcome: dict[str, Any], before: set[str], sources: Sequen
     return BuildReport(
         dataset=version.ref,
         message=message,
-        warnings=_warnings(run, [version, *sources]),
+        warnings=_warnings(run),
         counts=Tally.model_validate(outcome["counts"]),
         personal_data=version.facts["personal"]["counts"],
         not_searched=version.facts["personal"]["not_searched"],

@@ -137,6 +137,7 @@ class DatasetFacts(_Fact):
     retention: str | None = None
     delete_by: date | None = None
     parents: tuple[str, ...] = Field(default=(), description="versions that this one was made from: dataset/tickets@2")
+    tainted: str | None = Field(default=None, description="what was erased since of the rows that it was made from")
 
     @property
     def reference(self) -> str:
@@ -162,6 +163,7 @@ def to_markdown(facts: DatasetFacts) -> str:
     parts = [
         f"# {_text(facts.name)}, version {facts.version}",
         _text(facts.description),
+        *_tainted(facts),
         _identity(facts),
         "## Purpose and design choices",
         *_design(facts),
@@ -221,6 +223,12 @@ def _short(value: int) -> str:
         if value >= size:
             return f"{value // size}{unit}"
     return str(value)
+
+
+def _tainted(facts: DatasetFacts) -> list[str]:
+    if facts.tainted is None:
+        return []
+    return [f"**Tainted.** This version holds rows that were erased since, or was made from them: {_text(facts.tainted)}."]
 
 
 def _identity(facts: DatasetFacts) -> str:

@@ -40,14 +40,16 @@ def compare(run: Run, normalised: Sequence[str], scores: Sequence[str], sizes: S
     items = [{"scores": shard, "offset": start} for shard, start in zip(scores, starts, strict=False)]
     bands = run.map("spread bands", tagging.spread, items)
     found = run.step("find candidates", candidates, bands=bands, scores=list(scores), sizes=list(sizes))
-    items = [{"shard": shard, "rows": rows} for shard, rows in zip(normalised, found["rows"], strict=True) if rows]
+    numbers = _numbers(run, found["concerned"])
+    cuts = np.searchsorted(numbers, starts).tolist()
+    rows = [(numbers[a:b] - start).tolist() for start, (a, b) in zip(starts, pairwise(cuts), strict=False)]
+    items = [{"shard": shard, "rows": some} for shard, some in zip(normalised, rows, strict=True) if some]
     sets = run.map("shingle candidates", tagging.shingled, items)
-    return str(run.step("verify candidates", verify, pairs=found["pairs"], sets=sets, sizes=list(sizes), rows=found["rows"]))
+    return str(run.step("verify candidates", verify, sets=sets, **found))
 
 
-def candidates(run: Run, *, bands: list[str], scores: list[str], sizes: list[int]) -> dict[str, Any]:
-    """Step: pairs of documents that share a band, exact copies counted once, and which documents they concern."""
-    total = sum(sizes)
+def candidates(run: Run, *, bands: list[str], scores: list[str], sizes: list[int]) -> dict[str, str]:
+    """Step: pairs of documents that share a band, exact copies counted once, and which documents they concern, as shards."""
     length, exact = _lengths_and_groups(run, scores)
     groups = run.engine.group(bands, ["band", "hash"], "document")
     documents = pc.list_flatten(groups["document"]).combine_chunks().to_numpy()
@@ -57,19 +59,17 @@ def candidates(run: Run, *, bands: list[str], scores: list[str], sizes: list[int
     pairs = duplicates.candidate_pairs(
         documents, groups["band"].to_numpy()[parents], groups["hash"].to_numpy()[parents], rank=length
     )
-    concerned = np.zeros(total, np.bool_)
+    concerned = np.zeros(sum(sizes), np.bool_)
     concerned[pairs.ravel()] = True
-    starts = np.concatenate(([0], np.cumsum(sizes)))
-    rows = [np.flatnonzero(concerned[a:b]).tolist() for a, b in pairwise(starts)]
-    shard = write_shard(run.store, pa.table({"first": pairs[:, 0], "second": pairs[:, 1]}))
-    return {"pairs": shard, "rows": rows}
+    return {
+        "pairs": write_shard(run.store, pa.table({"first": pairs[:, 0], "second": pairs[:, 1]})),
+        "concerned": write_shard(run.store, pa.table({"document": np.flatnonzero(concerned).astype(np.int64)})),
+    }
 
 
-def verify(run: Run, *, pairs: str, sets: list[str], sizes: list[int], rows: list[list[int]]) -> str:
+def verify(run: Run, *, pairs: str, concerned: str, sets: list[str]) -> str:
     """Step: the exact Jaccard index of each pair."""
-    starts = np.concatenate(([0], np.cumsum(sizes)))
-    parts = [np.array(found, np.int64) + start for found, start in zip(rows, starts, strict=False)]
-    numbers = np.concatenate(parts or [np.zeros(0, np.int64)])
+    numbers = _numbers(run, concerned)
     shingles = [found for shard in sets for found in _lists(read_shard(run.store.path(shard))["shingles"])]
     table = read_shard(run.store.path(pairs))
     places = np.searchsorted(numbers, _pairs(table))
@@ -129,6 +129,10 @@ def _tied(pairs: Any, groups: Any) -> Any:
     """For each document the first one that copies tie it to, whether they go or stay: a split must not part them."""
     own = np.column_stack((np.arange(len(groups)), groups))
     return clusters.connected(len(groups), np.concatenate((pairs, own)))
+
+
+def _numbers(run: Run, concerned: str) -> Any:
+    return read_shard(run.store.path(concerned))["document"].to_numpy()
 
 
 def _pairs(table: pa.Table) -> Any:

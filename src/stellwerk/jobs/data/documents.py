@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import write_shard
 from stellwerk.errors import UserError
-from stellwerk.jobs.data import merge
+from stellwerk.jobs.data import ids, merge
 from stellwerk.jobs.data.acquire import Acquired
 from stellwerk.jobs.data.shards import names
-from stellwerk.jobs.data.spec import RESERVED, DatasetSpec, Source
+from stellwerk.jobs.data.spec import RESERVED, DatasetSpec
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
@@ -51,6 +51,8 @@ def assemble(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> list[s
             key=main.source.key,
             text=main.source.text,
             drop=spec.drop_columns,
+            hide=[] if spec.personal.action == "keep" else spec.personal.kinds,
+            pepper=ids.pepper(run.workspace),
         )
     return shards or [run.step("no documents", no_documents)]
 
@@ -72,12 +74,23 @@ def join_columns(run: Run, *, main: list[str], key: list[str], others: dict[str,
     return merge.number_copies(run, main, key) if key else main
 
 
-def as_documents(shard: pa.Table, *, source: str, key: list[str], text: list[str], drop: list[str]) -> pa.Table:
-    """Kernel: rows to documents. A row without text, as in a plain table, has a null text."""
+def as_documents(
+    shard: pa.Table,
+    *,
+    source: str,
+    key: list[str],
+    text: list[str],
+    drop: list[str],
+    hide: Sequence[str] = (),
+    pepper: str = "",
+) -> pa.Table:
+    """Kernel: rows to documents. A row without text, as in a plain table, has a null text; a key that holds personal data of
+    the kinds `hide` is not in its id.
+    """
     parts = text_columns(shard.column_names, text)
     rest = [c for c in shard.column_names if c not in (*parts, *drop, "origin", merge.COPY)]
     columns = {
-        "doc_id": _ids(shard, source, key),
+        "doc_id": ids.document_ids(shard, source, key, hide, pepper),
         "source": pa.array([source] * shard.num_rows, pa.string()),
         "origin": shard["origin"],
         "text": _joined(shard, parts),
@@ -98,11 +111,6 @@ def text_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return list(wanted) or [name for name in ("text",) if name in columns]
 
 
-def source_of(spec: DatasetSpec, name: str) -> Source:
-    """The source of a name."""
-    return next(source for source in spec.sources if source.name == name)
-
-
 def _check_dropped(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> None:
     """A column that is to go must be there: a misspelt name would keep what was meant to be left out."""
     known = sorted(
@@ -111,22 +119,6 @@ def _check_dropped(run: Run, spec: DatasetSpec, sources: Sequence[Acquired]) -> 
     for name in spec.drop_columns:
         if known and name not in known:
             raise UserError(f"drop_columns: there is no column {name!r}; there are: {', '.join(known)}")
-
-
-def _ids(shard: pa.Table, source: str, key: list[str]) -> pa.Array:
-    """The key after the name of the source; without one the place in the file. Two rows never get the same id."""
-    origin = shard["origin"].cast(pa.string())
-    if not key:
-        return pc.binary_join_element_wise(source, origin, ":")
-    parts = [pc.replace_substring(shard[part].cast(pa.string()), "~", "~~") for part in key]
-    joined = parts[0]
-    if len(parts) > 1:
-        there = [pc.fill_null(pc.replace_substring(part, "|", "||"), "~null") for part in parts]
-        joined = pc.if_else(pc.is_valid(pc.coalesce(*parts)), pc.binary_join_element_wise(*there, "|"), None)
-    if merge.COPY in shard.column_names:
-        copy = shard[merge.COPY]
-        joined = pc.if_else(pc.equal(copy, 1), joined, pc.binary_join_element_wise(joined, copy.cast(pa.string()), "~"))
-    return pc.binary_join_element_wise(source, pc.coalesce(joined, origin), ":")
 
 
 def _joined(shard: pa.Table, names: Sequence[str]) -> pa.Array:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard
 from stellwerk.errors import UserError
-from stellwerk.jobs.data import select, tagging, versions
+from stellwerk.jobs.data import ids, select, tagging, versions
 from stellwerk.jobs.data.reports import Copy, Explanation, Hit, Judgement, LedgerEntry
 from stellwerk.jobs.data.spec import Bound
 from stellwerk.record import tables
@@ -50,8 +50,8 @@ def _candidates(workspace: Workspace, dataset: str | None) -> list[Version]:
 
 
 def _full_name(workspace: Workspace, version: Version, document: str) -> str | None:
-    """The id in the ledger: as given, or with the source before it."""
-    names = [document, *(f"{source['name']}:{document}" for source in version.facts["spec"]["sources"])]
+    """The id in the ledger: as given, with the source before it, or as it was hidden since it names a person."""
+    names = ids.spellings(workspace, [source["name"] for source in version.facts["spec"]["sources"]], document)
     book = versions.part(workspace.store, version, "ledger")
     found = book.to_table(columns=["doc_id"], filter=pc.field("doc_id").isin(names))["doc_id"].to_pylist()
     return next((name for name in names if name in found), None)
@@ -140,7 +140,8 @@ def _scores(version: Version, rows: dict[str, dict[str, Any]]) -> list[Judgement
     for name, bound in given.items():
         column = pa.chunked_array([pa.array([values.get(name)])])
         for fails, words in select.failures(name, column, bound):
-            found.append(Judgement(score=name, value=_shown(values.get(name)), bound=words, passed=not bool(fails[0])))
+            (value,) = select.shown([values.get(name)])
+            found.append(Judgement(score=name, value=str(value), bound=words, passed=not bool(fails[0])))
     known = [name for name in rows["scores"] if name not in given and name not in ("doc_id", "language")]
     return found + [Judgement(score=name, value=_shown(values[name]), bound=None, passed=None) for name in known]
 

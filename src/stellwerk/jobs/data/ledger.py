@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pds
 
 from stellwerk.jobs.data.merge import NO_KEY, SUPERSEDED
+from stellwerk.jobs.data.personal_columns import scan_column
 from stellwerk.jobs.data.reports import Dropped, Tally
+from stellwerk.text import personal as personal_data
 
 EDITS = ("mojibake", "controls", "spaces", "unicode")
 SCHEMA = pa.schema(
@@ -38,7 +40,7 @@ def decided(
     edits = _edits(normalised, personal, action)
     kinds, kept = copies["kind"].to_pylist(), copies["kept"].to_pylist()
     jaccards, clusters = copies["jaccard"].to_pylist(), copies["cluster"].to_pylist()
-    failed = bounds.to_pylist()
+    failed = _untold(bounds, personal).to_pylist() if action != "keep" else bounds.to_pylist()
     rows: dict[str, list[str | None]] = {name: [] for name in SCHEMA.names}
     for row, name in enumerate(documents["doc_id"].to_pylist()):
         rule, details, part = failed[row], {}, None
@@ -144,6 +146,31 @@ def _edits(normalised: pa.Table, personal: pa.Table, action: str) -> list[list[s
             if f"mask:{kind}" not in found[row]:
                 found[row].append(f"mask:{kind}")
     return found
+
+
+def _untold(bounds: pa.Table, personal: pa.Table) -> pa.Table:
+    """What failed its bound, without the personal data that were in the value or stand in the bound."""
+    places = zip(*(personal[name].to_pylist() for name in ("row", "column", "kind")), strict=True)
+    kinds = {(row, column): f"[{kind}]" for row, column, kind in places}
+    rules, values = bounds["rule"].to_pylist(), bounds["value"].to_pylist()
+    columns = [(rule or "").removeprefix("outlier:") for rule in rules]
+    told = [kinds.get((row, column), value) for row, (column, value) in enumerate(zip(columns, values, strict=True))]
+    asked = bounds["bound"].to_pylist()
+    masked = {bound: _bound(bound) for bound in set(asked) if bound is not None}
+    fields = {"value": told, "bound": [masked.get(bound) for bound in asked]}
+    return pa.table(
+        {name: pa.array(fields[name], pa.string()) if name in fields else bounds[name] for name in bounds.column_names}
+    )
+
+
+def _bound(text: str) -> str:
+    """A bound in words, `COLUMN in A, B` or `COLUMN not in A, B`, with personal data in its values masked."""
+    head, word, listed = text.partition(" in ")
+    if not word:
+        return text
+    values = pa.array(listed.split(", "), pa.large_string())
+    found = scan_column(head.removesuffix(" not"), values, list(personal_data.KINDS))
+    return f"{head}{word}{', '.join(personal_data.mask(values, found).to_pylist())}"
 
 
 def np_nonzero(column: pa.ChunkedArray) -> list[int]:

@@ -120,7 +120,7 @@ def explain(document: str, dataset: str | None = None, *, workspace: Workspace) 
 
 
 @operation(example={"dataset": "tickets"}, exit_code=_exit_code)
-def test(dataset: DatasetRef, *, run: Run) -> TestReport:
+def test(dataset: Annotated[str, Ref("dataset", specs="datasets")], *, run: Run) -> TestReport:
     """Run the tests of a dataset's spec on a version: completeness, uniqueness, ranges, formats, freshness, rows, drift.
 
     Args:
@@ -155,6 +155,7 @@ def export(
     system: str | None = None,
     compress: bool = False,
     overwrite: bool = False,
+    tainted: bool = False,
     *,
     run: Run,
 ) -> ExportResult:
@@ -169,6 +170,7 @@ def export(
         system: for chat, the column of the system's turn.
         compress: for jsonl and chat, write .jsonl.gz.
         overwrite: replace what an earlier export wrote there.
+        tainted: export the version though rows that it was made from were erased since; its data record says so.
     """
     from stellwerk.jobs.data import export as exporting
     from stellwerk.jobs.data import versions
@@ -176,6 +178,11 @@ def export(
     version = run.input(dataset, "dataset")
     chat = ChatFields(user=user, assistant=assistant, system=system)
     facts = versions.facts_of(run.workspace, version)
+    if facts.tainted and not tainted:
+        raise UserError(
+            f"{version.ref} is tainted ({facts.tainted}), so it is not exported; "
+            f"name a later version, or give --tainted to export it all the same"
+        )
     table = versions.table_path(run.store, version)
     done = exporting.export(table, facts, folder, format, chat, overwrite=overwrite, compress=compress)
     run.step("export", versions.note_export, inputs=[version], run_id=run.id, format=format, rows=done.rows)
@@ -184,10 +191,12 @@ def export(
 
 @operation(example={"dataset": "tickets", "where": "doc_id = 'tickets:T-000002'", "reason": "example of an erasure"})
 def erase(dataset: DatasetRef, where: Annotated[str, Sensitive()], reason: str = "on request", *, run: Run) -> Erasure:
-    """Erase documents logically: a new version without them, and a mark on every version that was made from them.
+    """Erase documents logically from a dataset as a whole: a mark on every version that holds them or was made from them.
+
+    The latest version is followed by a new one without them if it holds any, and no later build brings them back.
 
     Args:
-        dataset: such as tickets; its latest version, or the one named.
+        dataset: such as tickets; all its versions are searched, so tickets@3 says the same.
         where: an SQL condition on the documents as they were read, such as "customer_id = 'K-17'"; it is not kept.
         reason: why; do not name the person.
     """
@@ -197,11 +206,14 @@ def erase(dataset: DatasetRef, where: Annotated[str, Sensitive()], reason: str =
 
 
 @operation(example={}, changes=True)
-def schema(file: Annotated[Path | None, LocalPath()] = None, *, workspace: Workspace | None = None) -> SpecSchema:
+def schema(
+    file: Annotated[Path | None, LocalPath()] = None, overwrite: bool = False, *, workspace: Workspace | None = None
+) -> SpecSchema:
     """Give the JSON Schema of datasets/*.yaml, with which editors complete and check a spec.
 
     Args:
         file: write it there; it is only shown if not given.
+        overwrite: replace a file that is already there.
     """
     import json
 
@@ -212,5 +224,7 @@ def schema(file: Annotated[Path | None, LocalPath()] = None, *, workspace: Works
     if file is not None:
         if not file.absolute().parent.is_dir():
             raise UserError(f"{file.parent} is no folder; make it first")
+        if file.exists() and not overwrite:
+            raise UserError(f"{file} is already there; give another name, or --overwrite")
         write_text(file, json.dumps(found, indent=2) + "\n")
     return SpecSchema(file=str(file) if file else None, json_schema=found)

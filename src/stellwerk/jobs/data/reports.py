@@ -104,9 +104,11 @@ class Explanation(BaseModel):
 class Erasure(BaseModel):
     """What was erased, and what is marked for it."""
 
-    dataset: str = Field(description="the version without the documents")
-    erased: int
+    dataset: str = Field(description="the latest version, which is without the documents")
+    message: str
+    erased: int = Field(description="documents of all versions")
     tainted: list[str] = Field(description="versions that hold the documents, or were made from them")
+    not_searched: list[str] = Field(description="versions that have not the columns of the condition, with the reason")
     still_held: str = Field(description="where the bytes still are: logical erasure does not remove them")
 
 

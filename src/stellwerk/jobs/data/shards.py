@@ -12,22 +12,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stellwerk.engine.shards import reading
 from stellwerk.jobs.data.files.schema import EXACT, WIDE, settle, unify
 
 
 def columns(path: Path, *names: str) -> pa.Table:
     """Some columns of a shard."""
-    return pq.read_table(path, columns=list(names), memory_map=True)
+    with reading(path):
+        return pq.read_table(path, columns=list(names), memory_map=True)
 
 
 def names(path: Path) -> list[str]:
     """The columns of a shard."""
-    return list(pq.read_schema(path).names)
+    return list(types(path))
+
+
+def types(path: Path) -> dict[str, pa.DataType]:
+    """The type of each column of a shard."""
+    with reading(path):
+        schema = pq.read_schema(path)
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def rows(path: Path) -> int:
     """The number of rows of a shard."""
-    return int(pq.read_metadata(path).num_rows)
+    with reading(path):
+        return int(pq.read_metadata(path).num_rows)
 
 
 def schema(paths: Sequence[Path]) -> pa.Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -26,8 +27,8 @@ def _listed(value: Any) -> Any:
 
 
 def _name(value: str) -> str:
-    if not value.replace("_", "").replace("-", "").isalnum():
-        raise ValueError(f"the name is {value!r}, expected letters, digits, - and _ only")
+    if not value.replace("_", "").replace("-", "").isalnum() or len(value) > 60:
+        raise ValueError(f"the name is {value[:70]!r}, expected at most 60 letters, digits, - and _")
     return value
 
 
@@ -47,6 +48,12 @@ def _quote(value: str) -> str:
     if len(value) > 1 or value in ("\r", "\n"):
         raise ValueError(f"the quote is {value!r}, expected one character, or '' where cells are never quoted")
     return value
+
+
+def _finite(values: list[str | int | float | bool]) -> list[str | int | float | bool]:
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        raise ValueError("infinity and nan are no values that a column can be asked for; leave them out")
+    return values
 
 
 def _codec(value: str) -> str:
@@ -71,7 +78,9 @@ def _date(value: Any) -> Any:
 
 Date = Annotated[dt.date, BeforeValidator(_date)]
 Names = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=list[str] | str)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Values = Annotated[list[str | int | float | bool], AfterValidator(_finite)]
 
 
 class Csv(Spec):
@@ -143,17 +152,17 @@ class Outliers(Spec):
     """Rows whose numbers lie far from the rest: robust z = 0.6745 (x - median) / MAD."""
 
     columns: Names
-    bound: float = Field(8.0, gt=0)
+    bound: Finite = Field(8.0, gt=0)
     scale: Literal["linear", "log"] = "linear"
 
 
 class Bound(Spec):
     """What a document's score or column must be in order to be kept."""
 
-    min: float | None = None
-    max: float | None = None
-    in_: list[str | float | bool] | None = Field(None, alias="in")
-    not_in: list[str | float | bool] | None = None
+    min: Finite | None = None
+    max: Finite | None = None
+    in_: Values | None = Field(None, alias="in")
+    not_in: Values | None = None
     required: bool = Field(False, description="a missing value drops the document; else it passes")
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stellwerk.jobs.data.personal_columns import scan_column, searchable
 from stellwerk.text import duplicates, language, normalise, personal, quality
 
 TEXT = "text"
@@ -36,27 +37,22 @@ def scored(shard: pa.Table, documents: pa.Table, *, languages: Sequence[str]) ->
 
 
 def found_personal(shard: pa.Table, documents: pa.Table, *, kinds: Sequence[str]) -> pa.Table:
-    """Kernel: personal data and secrets in the normalised text and in every other column of text.
+    """Kernel: personal data and secrets in the normalised text and in every other column of texts or numbers.
 
     Returns:
         One row a finding: row, column, kind, start, end, score, evidence; never the value.
     """
     tables = []
     for name in searched_columns(documents):
-        texts = shard[TEXT] if name == TEXT else documents[name]
-        found = personal.scan(texts, kinds)
+        found = personal.scan(shard[TEXT], kinds) if name == TEXT else scan_column(name, documents[name], kinds)
         tables.append(found.append_column("column", pa.array([name] * found.num_rows, pa.string())))
     return pa.concat_tables(tables)
 
 
 def searched_columns(documents: pa.Table) -> list[str]:
-    """The columns in which personal data are searched: the text and every other column of strings, ids left out."""
+    """The columns in which personal data are searched: the text and every other column of texts or numbers, ids left out."""
     own = ("doc_id", "source", "origin", TEXT)
-    return [TEXT] + [
-        field.name
-        for field in documents.schema
-        if field.name not in own and (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
-    ]
+    return [TEXT] + [field.name for field in documents.schema if field.name not in own and searchable(field.type)]
 
 
 def spread(scores: pa.Table, *, offset: int) -> pa.Table:

@@ -21,10 +21,11 @@ from stellwerk.jobs.data.files import infer
 from stellwerk.jobs.data.files.reading import ReadOptions, Unreadable, read
 from stellwerk.jobs.data.files.schema import cast, facts_of, settle, unify
 from stellwerk.jobs.data.files.shapes import Facts
+from stellwerk.jobs.data.personal_columns import scan_column, searchable
 from stellwerk.jobs.data.reports import TriedColumn, TryReport
 from stellwerk.jobs.data.spec import DatasetSpec
 from stellwerk.text import clusters, duplicates, language, normalise, personal, quality
-from stellwerk.workspace import STATE, write_text
+from stellwerk.workspace import NAME, STATE, write_text
 
 MOST_ROWS = 100_000
 MOST_BYTES = 64 * 2**20
@@ -50,7 +51,11 @@ def try_file(path: Path, name: str, pattern: str) -> TryReport:
     schema = settle(unify([table.schema for table in tables]))
     table = pa.concat_tables([cast(table, schema) for table in tables])
     table = infer.apply_types(table, infer.infer_types(infer.collect([table]))).replace_schema_metadata(None)
-    found = {column: personal.scan(table[column], list(personal.KINDS)) for column in _texts(table)}
+    found = {
+        field.name: scan_column(field.name, table[field.name], list(personal.KINDS))
+        for field in table.schema
+        if field.name != "origin" and searchable(field.type)
+    }
     text = _text_column(table)
     key = _key_column(table, text)
     return TryReport(
@@ -83,7 +88,7 @@ def save(root: Path, name: str, spec: str) -> str:
     Raises:
         UserError: there is one of that name.
     """
-    if Path(name).name != name or name.startswith("."):
+    if not NAME.fullmatch(name):
         raise UserError(f"{name!r} is no name for a spec; use letters, digits, - and _")
     place = root / "datasets" / f"{name}.yaml"
     if place.exists():

@@ -71,7 +71,7 @@ def facts_of(workspace: Workspace, version: Version) -> DatasetFacts:
     """All that is known of a version, as exports and the data record tell it."""
     spec, facts = version.facts["spec"], version.facts
     tally = Tally.model_validate(facts["counts"])
-    parents = [other for distance, other in lineage.walk(workspace.record, version, "up")]
+    parents = [other for _, other in lineage.walk(workspace.record, version, "up")]
     declared = {source["name"]: source for source in spec["sources"]}
     return DatasetFacts(
         name=version.name,
@@ -83,8 +83,8 @@ def facts_of(workspace: Workspace, version: Version) -> DatasetFacts:
         licence=spec.get("licence"),
         legal_basis=spec.get("legal_basis"),
         languages=tuple(spec.get("languages", ())),
-        sources=tuple(_source(v, declared) for v in parents if v.kind == "source"),
-        preparation=tuple(_preparation(spec, tally, facts)),
+        sources=tuple(_source(other, declared[_name(other)]) for other in _sources(workspace, version)),
+        preparation=tuple(_preparation(spec, tally)),
         counts=Counts(
             read=tally.read,
             kept=tally.kept,
@@ -109,7 +109,14 @@ def facts_of(workspace: Workspace, version: Version) -> DatasetFacts:
         retention=spec.get("retention"),
         delete_by=date.fromisoformat(spec["delete_by"]) if spec.get("delete_by") else None,
         parents=tuple(other.ref for other in parents),
+        tainted=taint(workspace, version),
     )
+
+
+def taint(workspace: Workspace, version: Version) -> str | None:
+    """Why a version is tainted: what was erased of the rows that it was made from, and when."""
+    rows = workspace.record.rows(tables.erasure, tables.erasure.c.id == version.tainted) if version.tainted else []
+    return next((f"{row['rows']} rows were erased on {row['created'][:10]}: {row['reason']}" for row in rows), version.tainted)
 
 
 def note_export(run: Run, *, run_id: str, format: str, rows: int) -> dict[str, Any]:
@@ -118,15 +125,37 @@ def note_export(run: Run, *, run_id: str, format: str, rows: int) -> dict[str, A
     return {"run": run_id, "format": format, "rows": rows}
 
 
-def _source(version: Version, declared: dict[str, Any]) -> SourceFact:
+def _sources(workspace: Workspace, version: Version) -> list[Version]:
+    """The states of sources that a dataset was last made from, each once, without the states that these were made from."""
+    record, found, looked_into = workspace.record, {}, [version]
+    while looked_into:
+        key = looked_into.pop().id
+        made = record.rows(tables.edge, tables.edge.c.version == key, tables.edge.c.direction == "output")
+        # Other input may have given an equal dataset before; its facts are those of the last time.
+        where = tables.step.c.id.in_([edge["step"] for edge in made])
+        last = record.rows(tables.step, where, order=tables.step.c.finished.desc(), limit=1)
+        where = tables.edge.c.step.in_([step["id"] for step in last])
+        read = [edge["version"] for edge in record.rows(tables.edge, where, tables.edge.c.direction == "input")]
+        for other in record.versions(tables.version.c.id.in_(read)):
+            if other.kind == "source":
+                found[other.ref] = other
+            else:
+                looked_into.append(other)  # rows were erased from it
+    return [found[ref] for ref in sorted(found)]
+
+
+def _name(source: Version) -> str:
+    return source.name.rpartition(".")[2]
+
+
+def _source(version: Version, said: dict[str, Any]) -> SourceFact:
     facts = version.facts
-    said = declared.get(version.name.rpartition(".")[2], {})
     return SourceFact(
-        name=version.name.rpartition(".")[2],
-        origin=facts["origin"] or said.get("origin"),
-        licence=facts["licence"],
-        legal_basis=facts["legal_basis"],
-        retrieved=date.fromisoformat(facts["retrieved"]) if facts["retrieved"] else None,
+        name=_name(version),
+        origin=said["origin"],
+        licence=said["licence"],
+        legal_basis=said["legal_basis"],
+        retrieved=date.fromisoformat(said["retrieved"]) if said["retrieved"] else None,
         files=tuple(
             FileFact(path=file["name"], sha256=file["sha256"], bytes=file["bytes"]) for file in facts["made_from"]["files"]
         ),
@@ -135,7 +164,7 @@ def _source(version: Version, declared: dict[str, Any]) -> SourceFact:
     )
 
 
-def _preparation(spec: dict[str, Any], tally: Tally, facts: dict[str, Any]) -> list[PreparationStep]:
+def _preparation(spec: dict[str, Any], tally: Tally) -> list[PreparationStep]:
     dropped: dict[str, dict[str, int]] = {}
     for rule in tally.rules:
         dropped.setdefault(rule.step, {})[rule.rule] = rule.documents

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -94,7 +95,12 @@ def _commit(folder: Path, schema: pa.Schema, rows: int) -> None:
 
 
 def _masked(column: pa.ChunkedArray, findings: pa.Table) -> pa.ChunkedArray:
+    """Texts with the names of the kinds in place of what was found; a number has no room for a name, so it is missing."""
     if not findings.num_rows:
         return column
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        found = np.zeros(len(column), np.bool_)
+        found[findings["row"].to_numpy()] = True
+        return pc.if_else(pa.array(found), pa.scalar(None, column.type), column)
     masked = personal_data.mask(column.combine_chunks(), findings)
     return pa.chunked_array([masked.cast(column.type)])

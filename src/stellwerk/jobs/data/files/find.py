@@ -20,7 +20,7 @@ def find_files(root: Path, pattern: str) -> list[Path]:
     Args:
         root: the folder that relative patterns start from and must stay in.
         pattern: a glob such as `raw/*.csv` or `raw/**/*.md`; an absolute one is allowed, as a person wrote it into a
-            spec on purpose, and `is_outside` tells the caller to say so.
+            spec on purpose.
 
     Returns:
         Files (and broken links, so that they are reported and not skipped), sorted by path, without folders and
@@ -50,11 +50,6 @@ def find_files(root: Path, pattern: str) -> list[Path]:
     if not found:
         raise UserError(_nothing(root, pattern, Path(full)))
     return found
-
-
-def is_outside(pattern: str) -> bool:
-    """Tell whether a pattern is absolute, so that its files may lie outside the workspace."""
-    return Path(pattern).is_absolute()
 
 
 def shown(path: Path, root: Path) -> str:

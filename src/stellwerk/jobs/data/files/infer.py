@@ -269,8 +269,3 @@ def _apply(column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind.arrow):
         return pc.match_substring_regex(texts, _TRUE)
     return kind.ready(texts).cast(kind.arrow)
-
-
-def arrow_type(name: str) -> pa.DataType:
-    """Give the Arrow type of a type's name."""
-    return KINDS[name].arrow if name in KINDS else pa.string()

@@ -1,7 +1,7 @@
 """Reading Parquet files, batch by batch, in the few column types that a dataset has.
 
 It knows how Arrow types become string, int64, float64, bool, date32 and timestamp[us]; nested values become compact
-JSON.
+JSON, and moments with a zone are moments of UTC, the one zone that a Delta table knows.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def plain_column(array: pa.Array, facts: Facts) -> pa.Array:
     if pa.types.is_timestamp(kind):
         if kind.unit == "ns":
             facts.note("moments finer than a microsecond were cut to microseconds")
-        return array.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+        return array.cast(pa.timestamp("us", tz="UTC" if kind.tz else None), safe=False)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
     if pa.types.is_time(kind) or pa.types.is_duration(kind):

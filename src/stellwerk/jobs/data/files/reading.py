@@ -5,6 +5,7 @@ It knows formats by their ending; what is inside a format is known to the reader
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from stellwerk.jobs.data.files.parquetfile import read_parquet
 from stellwerk.jobs.data.files.shapes import FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
 from stellwerk.jobs.data.files.textfile import read_document
 from stellwerk.jobs.data.files.xlsxfile import read_xlsx
+from stellwerk.text import personal
 
 __all__ = ["Facts", "ReadOptions", "Unreadable", "format_of", "read"]
 
@@ -56,6 +58,9 @@ _FROM_ANY_PLACE: dict[str, Callable[[Source, IO[bytes]], Iterator[pa.Table | Unr
 }
 
 
+WITH_HEADER = ("csv", "xlsx")  # formats whose first line names the columns
+
+
 def format_of(path: Path) -> str | None:
     """Tell the format of a file by its ending, compressed or not; None when it is not a known one."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -79,7 +84,8 @@ def read(path: Path, name: str, options: ReadOptions | None = None) -> Iterator[
         `schema.facts_of` reads what was guessed out of the last table.
 
     Raises:
-        UserError: an option is impossible, such as an unknown encoding.
+        UserError: an option is impossible, such as an unknown encoding; or names of columns hold personal data, as they
+            do where a table begins without a header.
     """
     options = options or ReadOptions()
     wanted = options.format or format_of(path)
@@ -91,12 +97,34 @@ def read(path: Path, name: str, options: ReadOptions | None = None) -> Iterator[
             endings = ", ".join(sorted(ENDINGS))
             reason = f"has no ending that is known ({endings}, also with .gz, .xz, .zst); rename it or name its format"
             raise FileProblem("unknown_format", reason)
-        yield from _read(path, name, wanted, options)
+        for piece in _read(path, name, wanted, options):
+            if isinstance(piece, pa.Table):
+                _check_names(name, wanted, tuple(piece.schema.names))
+            yield piece
     except FileProblem as problem:
         yield Unreadable(name, f"{name} {problem.reason}", problem.rule)
     except OSError as error:
         reason = f"{name} could not be read ({os.strerror(error.errno or 0)}); check the path and the disk"
         yield Unreadable(name, reason, "unreadable_file")
+
+
+def _check_names(name: str, wanted: str, columns: tuple[str, ...]) -> None:
+    """Names of columns go where no value may go, such as the record, so they must hold no personal data."""
+    kinds = ", ".join(_kinds_in(columns))
+    if kinds and wanted in WITH_HEADER:
+        raise UserError(
+            f"the first line of {name} looks like data, not like names of columns: it holds personal data ({kinds}); "
+            "add a header"
+        )
+    if kinds:
+        raise UserError(
+            f"{name} has a column whose name holds personal data ({kinds}); write such values below a name of theirs"
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _kinds_in(columns: tuple[str, ...]) -> list[str]:
+    return sorted(set(personal.scan(columns, list(personal.KINDS))["kind"].to_pylist()))
 
 
 def _read(path: Path, name: str, wanted: str, options: ReadOptions) -> Iterator[pa.Table | Unreadable]:

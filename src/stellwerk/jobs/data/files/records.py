@@ -67,16 +67,6 @@ class RecordSplitter:
         """Count lines that were left out before the next block."""
         self._line += lines
 
-    @property
-    def open_lines(self) -> bool:
-        """Whether a record is still open."""
-        return bool(self._carry)
-
-    @property
-    def next_line(self) -> int:
-        """Number of the line that the next block begins with."""
-        return self._line + len(self._carry)
-
     def feed(self, block: list[str], cells: int | None, final: bool = False) -> Records:
         """Split the next lines.
 
