@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Float, Table, select, update
+from sqlalchemy import Connection, Float, Integer, Table, select, update
 
 from stellwerk.record import tables
 
@@ -52,6 +52,8 @@ def plain(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
         value = row.get(column.name)
         if isinstance(column.type, Float) and value is not None:
             value = float(value) + 0.0  # SQLite keeps no negative zero
+        elif isinstance(column.type, Integer) and value is not None:
+            value = int(value)
         elif isinstance(value, dict | list | tuple):
             value = json.loads(canonical(value))
         found[column.name] = value

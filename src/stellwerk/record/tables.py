@@ -2,12 +2,13 @@
 
 Every row of a journaled table has a text primary key `id` that names no person: random, or a digest. Times are ISO 8601 in
 UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
-`person` is the one table that can be erased; `lease` and `progress` are of the moment. These three are not journaled.
+A truth value is 1 or 0, since a column of truth values would read whatever stands in it as true. `person` is the one table that
+can be erased; `lease` and `progress` are of the moment. These three are not journaled.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData(
     naming_convention={
@@ -124,7 +125,7 @@ measurement = Table(
     Column("high", Float),
     Column("n", Integer),
     Column("unit", String(32), nullable=False),
-    Column("complete", Boolean, nullable=False),
+    Column("complete", Integer, nullable=False),
     Column("details", JSON, nullable=False),
     _time("created"),
 )

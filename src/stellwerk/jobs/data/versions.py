@@ -192,7 +192,7 @@ def _tests(workspace: Workspace, version: Version) -> TestSummary | None:
     """The latest complete run of the data tests on this version."""
     links = workspace.record.rows(tables.measured, tables.measured.c.version == version.id)
     keys = [link["measurement"] for link in links]
-    metric = tables.measurement.c.metric == "data_tests_failed"
+    metric = (tables.measurement.c.metric == "data_tests_failed") & (tables.measurement.c.complete == 1)
     rows = workspace.record.rows(
         tables.measurement, tables.measurement.c.id.in_(keys), metric, order=tables.measurement.c.created.desc(), limit=1
     )

@@ -218,7 +218,7 @@ def upgrade() -> None:
         sa.Column("high", sa.Float(), nullable=True),
         sa.Column("n", sa.Integer(), nullable=True),
         sa.Column("unit", sa.String(length=32), nullable=False),
-        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("complete", sa.Integer(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=False),
         sa.Column("created", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_measurement_run")),
