@@ -80,7 +80,7 @@ def scores(
     for block in blocks(array):
         columns = _block_scores(block, codes[row : row + len(block)])
         row += len(block)
-        arrays = [pa.array(columns[field.name].astype(field.type.to_pandas_dtype())) for field in SCHEMA]
+        arrays = [pa.array(columns[field.name].astype(np.int32 if field.name in COUNTS else np.float32)) for field in SCHEMA]
         tables.append(pa.Table.from_arrays(arrays, schema=SCHEMA))
     return pa.concat_tables(tables).combine_chunks() if tables else SCHEMA.empty_table()
 
