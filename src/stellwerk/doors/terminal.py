@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from stellwerk.run import Listener
 
 FEW = 6
 SHORT = 10
+LONG = 20
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -112,8 +114,12 @@ def _table(rows: list[Any]) -> Table:
     return table
 
 
-def _grid(columns: list[str], rows: list[list[Any]]) -> Table:
-    """The rows of a query."""
+def _grid(columns: list[str], rows: list[list[Any]]) -> RenderableType:
+    """The rows of a query: as a table where it fits the terminal, else one row below the other."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max([len(name), *(min(len(row[place]), LONG) for row in cells)]) + 2 for place, name in enumerate(columns)]
+    if sum(widths) > shutil.get_terminal_size().columns:
+        return Group(*(Padding(_pairs(dict(zip(columns, row, strict=True))), (0, 0, 1, 0)) for row in rows))
     table = _empty_table()
     for place, name in enumerate(columns):
         _add_column(table, clean(name), [row[place] for row in rows])
