@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stellwerk.credentials import resolve
 from stellwerk.errors import UserError
 from stellwerk.specfile import parse, read_text
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from stellwerk.engine.engine import Engine
     from stellwerk.record.record import Record
+    from stellwerk.settings import Settings
     from stellwerk.store.store import Store
 
     Model = TypeVar("Model", bound=BaseModel)
@@ -94,16 +96,24 @@ class Workspace:
         return self.root / STATE
 
     @functools.cached_property
-    def config(self) -> dict[str, Any]:
-        """What `stellwerk.yaml` says."""
-        found = parse(read_text(self.root / FILE), FILE).value
-        if found is not None and not isinstance(found, dict):
-            raise UserError(f"{FILE}: expected names and values such as 'name: {self.root.name}'")
-        return found or {}
+    def settings(self) -> Settings:
+        """What `stellwerk.yaml` says.
+
+        Raises:
+            UserError: one sentence, with its line, for each mistake.
+        """
+        from stellwerk.settings import Settings
+
+        return parse(read_text(self.root / FILE), FILE).check(Settings)
+
+    def credential(self, reference: str) -> str:
+        """The value behind `env:NAME` or `file:PATH`; a text that is no reference is returned as it is."""
+        return resolve(reference, self.root)
 
     @functools.cached_property
     def record(self) -> Record:
         """The record."""
+        from sqlalchemy import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
         from stellwerk.record.database import Database
@@ -111,11 +121,19 @@ class Workspace:
 
         if not self.state.is_dir():
             raise UserError(f"{self.root} has no {STATE} folder; make it with: stellwerk init {self.root}")
-        url = self.config.get("record") or f"sqlite:///{self.state / 'record.db'}"
+        place = self.settings.record
         try:
-            return Record(Database(str(url)))
+            if place is None:
+                return Record(Database(f"sqlite:///{self.state / 'record.db'}"))
+            url = make_url(self.credential(place.url))
+            if place.password:
+                url = url.set(password=self.credential(place.password))
+            return Record(Database(url, place.schema_))
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
-            raise UserError(f"{FILE}: record is no address of a database such as postgresql://host/name") from None
+            raise UserError(
+                f"{FILE}: record is no address of a database such as postgresql+psycopg://host/name, or its driver is not "
+                "installed (pip install 'stellwerk[postgres]')"
+            ) from None
 
     @functools.cached_property
     def store(self) -> Store:
@@ -132,10 +150,7 @@ class Workspace:
         """The engine."""
         from stellwerk.engine.engine import Engine
 
-        workers = self.config.get("workers")
-        if workers is not None and (type(workers) is not int or workers < 1):
-            raise UserError(f"{FILE}: workers is {workers!r}, expected a number of processes such as 4")
-        return Engine(self.store, workers)
+        return Engine(self.store, self.settings.workers)
 
     @property
     def person(self) -> str:

@@ -6,6 +6,7 @@ numbered without gaps and the chain has one order on both databases.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,21 +14,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.record import tables
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 class Database:
     """A connection to the record, up to date with this version's tables."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.engine = _engine(url)
+    def __init__(self, url: str | URL, schema: str | None = None) -> None:
+        self.engine = _engine(make_url(url), schema)
         self._upgrade()
 
     @contextmanager
@@ -74,12 +74,22 @@ class Database:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: URL, schema: str | None) -> Engine:
     engine = create_engine(url)
+    if schema and engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", functools.partial(_use_schema, schema))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _use_schema(schema: str, connection: Any, _: Any) -> None:
+    """Have a schema of one's own, so that several workspaces share a database; its name is checked by the settings."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        cursor.execute(f'SET search_path TO "{schema}"')
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

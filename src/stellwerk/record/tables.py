@@ -3,7 +3,7 @@
 Every row of a journaled table has a text primary key `id` that names no person: random, or a digest. Times are ISO 8601 in
 UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
 A truth value is 1 or 0, since a column of truth values would read whatever stands in it as true. `person` is the one table that
-can be erased; `lease` and `progress` are of the moment. These three are not journaled.
+can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment. These are not journaled.
 """
 
 from __future__ import annotations
@@ -196,6 +196,41 @@ progress = Table(
     Column("updated", Float, nullable=False),
 )
 
+# Runs that wait for a worker, or that one works on; the row goes when the run has ended and whoever asked was told.
+queue = Table(
+    "queue",
+    metadata,
+    _id(),  # of the run
+    Column("created", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("schedule", String(200)),
+)
+
+# When each schedule was last due: whoever writes a later time first is the one that submits the run.
+tick = Table("tick", metadata, Column("schedule", String(200), primary_key=True), Column("due", Float, nullable=False))
+
+worker = Table(
+    "worker",
+    metadata,
+    _id(),
+    Column("holder", String(200), nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+
+# What a run used, so that a later one can be planned.
+usage = Table(
+    "usage",
+    metadata,
+    _id(),
+    _to("run"),
+    Column("seconds", Float, nullable=False),
+    Column("stored", Float, nullable=False),
+    Column("extent", Float),
+    _time("created"),
+)
+
 journal = Table(
     "journal",
     metadata,
@@ -219,4 +254,4 @@ journal_head = Table(
     Column("hash", String(64), nullable=False),
 )
 
-JOURNALED = (asset, run, step, version, alias, edge, measurement, measured, finding, erasure, tombstone)
+JOURNALED = (asset, run, step, version, alias, edge, measurement, measured, finding, erasure, tombstone, usage)

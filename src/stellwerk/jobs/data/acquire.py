@@ -25,7 +25,7 @@ from stellwerk.jobs.data.files.find import find_files, shown
 from stellwerk.jobs.data.files.reading import ReadOptions, Unreadable, read
 from stellwerk.jobs.data.files.schema import cast, facts_of, settle, unify
 from stellwerk.jobs.data.shards import schema as common
-from stellwerk.jobs.data.spec import Source
+from stellwerk.jobs.data.source_spec import Source
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Version

@@ -19,7 +19,7 @@ from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.errors import UserError
 from stellwerk.jobs.data import shards
 from stellwerk.jobs.data.files.schema import cast
-from stellwerk.jobs.data.spec import Source
+from stellwerk.jobs.data.source_spec import Source
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
