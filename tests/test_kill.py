@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from databases import set_settings
 from stellwerk.engine.engine import read_shard
 from stellwerk.errors import StellwerkError
 from stellwerk.operation import find
@@ -168,7 +169,7 @@ def copy_of(workspace: Workspace, folder: Path) -> Workspace:
 
 def on_one_process(workspace: Workspace) -> Workspace:
     """The same workspace, whose kernels run where the test can see them."""
-    (workspace.root / "stellwerk.yaml").write_text("name: small\nworkers: 1\n")
+    set_settings(workspace.root, "name: small\nworkers: 1\n")
     return Workspace(workspace.root)
 
 

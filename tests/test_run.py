@@ -17,15 +17,18 @@ import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
+from databases import set_settings
 from stellwerk import operation as registry
 from stellwerk.engine.engine import write_shard
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import Operation, Ref, Sensitive, Spec, operation
 from stellwerk.record import journal, leases, tables
 from stellwerk.record.lineage import walk
-from stellwerk.run import Interrupted, Run
+from stellwerk.run import BudgetSpent, Interrupted, Run
 from stellwerk.runs import execution as runs
 from stellwerk.runs import operations as run_operations
+from stellwerk.runs import queue
+from stellwerk.settings import Budget
 from stellwerk.workspace import Workspace
 
 
@@ -38,7 +41,7 @@ class Recipe(BaseModel):
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     made = Workspace.init(tmp_path / "workspace")
-    (made.root / "stellwerk.yaml").write_text("name: probe\nworkers: 1\n")
+    set_settings(made.root, "name: probe\nworkers: 1\n")
     made = Workspace(made.root)
     yield made
     if "record" in vars(made):
@@ -138,6 +141,7 @@ def test_the_same_again_does_nothing_but_add_edges(workspace: Workspace, make: O
     assert after.pop("edge") == 2 * before.pop("edge")
     assert after.pop("step") == 2 * before.pop("step")
     assert after.pop("run") == before.pop("run") + 1
+    assert after.pop("usage") == before.pop("usage") + 1
     assert after == before
     shown = run_operations.show(workspace=workspace)
     assert [(step.step, step.reused) for step in shown.steps] == [("load", 1), ("double", 1)]
@@ -619,7 +623,7 @@ def program(workspace: Workspace, tmp_path: Path) -> Iterator[Callable[[str], su
     begun: list[subprocess.Popen[str]] = []
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "kernels.py").write_text(KERNELS)
-    (workspace.root / "stellwerk.yaml").write_text("workers: 2\n")
+    set_settings(workspace.root, "workers: 2\n")
 
     def start(how: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -733,3 +737,130 @@ def test_the_heartbeat_keeps_the_lease_of_a_long_step(
         return list(run.step("long", long))
 
     assert runs.call(workspace, probe(flow), {}) == [True] * 8
+
+
+def test_a_run_that_has_spent_its_time_fails_with_a_sentence_and_can_go_on(
+    workspace: Workspace, probe: Callable[..., Operation]
+) -> None:
+    set_settings(workspace.root, "workers: 1\nbudget: {minutes: 0.02}\n")
+    workspace = Workspace(workspace.root)
+    DONE.clear()
+    slow = [True]
+
+    def sleep(run: Run) -> int:
+        if slow[0]:
+            time.sleep(60)
+        return 1
+
+    def flow(*, run: Run) -> str:
+        run.step("load", load, content="a")
+        run.step("sleep", sleep)
+        return "end"
+
+    began = time.monotonic()
+    with pytest.raises(
+        BudgetSpent, match=r"stopped at its budget of 0\.02 minutes in stellwerk\.yaml; raise budget there"
+    ) as error:
+        runs.call(workspace, probe(flow), {})
+    assert time.monotonic() - began < 20, "a step that does not look up is woken"
+    assert error.value.exit_code == 3
+    row = newest(workspace)
+    assert (row["state"], row["error"]) == ("failed", str(error.value))
+    assert f"stellwerk runs resume {row['id'][:8]}" in row["error"]
+    slow[0] = False
+    assert runs.resume(workspace, row["id"]) == "end"
+    assert DONE == ["load a"], "what was finished before is kept"
+    used = workspace.record.rows(tables.usage, order=tables.usage.c.created)
+    assert [one["seconds"] > 1 for one in used] == [True, False]
+    workspace.record.database.close()
+
+
+def test_a_run_that_has_filled_its_space_stops_at_the_next_look(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    set_settings(workspace.root, "workers: 1\nbudget: {gigabytes: 0.003}\n")
+    workspace = Workspace(workspace.root)
+
+    def flow(*, run: Run) -> None:
+        for number in range(10):
+            run.step("fill", lambda run, number: run.store.put(os.urandom(1_000_000)), number=number)
+
+    with pytest.raises(BudgetSpent, match=r"its budget of 0\.003 GB in stellwerk\.yaml"):
+        runs.call(workspace, probe(flow), {})
+    assert len(workspace.record.rows(tables.step)) == 4
+    (used,) = workspace.record.rows(tables.usage)
+    assert used["stored"] == 4_000_000
+    workspace.record.database.close()
+
+
+def test_of_two_budgets_the_smaller_one_counts(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    set_settings(workspace.root, "budget: {minutes: 90}\n")
+    workspace = Workspace(workspace.root)
+
+    def flow(minutes: float, *, run: Run) -> str:
+        run.limit(Budget(minutes=minutes), "datasets/a.yaml")
+        time.sleep(0.02)
+        run.check()
+        return "end"
+
+    entry = probe(flow)
+    assert runs.call(workspace, entry, {"minutes": 200}) == "end"
+    with pytest.raises(BudgetSpent, match=r"its budget of 0\.0001 minutes in datasets/a\.yaml"):
+        runs.call(workspace, entry, {"minutes": 0.0001})
+    workspace.record.database.close()
+
+
+def test_what_shards_of_worker_processes_add_counts_too(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    def flow(*, run: Run) -> list[str]:
+        items = [{"shard": write_shard(run.store, pa.table({"n": [n]}))} for n in (1, 2)]
+        return run.map("scale", scaled, items, factor=2)
+
+    shards = runs.call(workspace, probe(flow), {})
+    (used,) = workspace.record.rows(tables.usage)
+    assert used["stored"] >= sum(workspace.store.path(shard).stat().st_size for shard in shards)
+
+
+def test_the_extent_of_a_run_adds_up(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    def flow(*, run: Run) -> None:
+        run.extent(100)
+        run.extent(20.5)
+
+    runs.call(workspace, probe(flow), {})
+    assert [row["extent"] for row in workspace.record.rows(tables.usage)] == [120.5]
+    assert intact(workspace)
+
+
+def test_a_run_that_its_worker_wants_back_waits_again(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    def flow(*, run: Run) -> None:
+        run.step("first", lambda run: 1)
+        time.sleep(60)
+
+    entry = probe(flow)
+    run_id = queue.enqueue(workspace, entry, {})
+    taken = queue.take(workspace)
+    assert taken is not None
+    with pytest.raises(Interrupted, match="went back to the queue"):
+        runs.execute_held(workspace, run_id, taken.token, entry, {}, called_back=lambda: True)
+    row = newest(workspace)
+    assert (row["state"], row["finished"], row["error"]) == ("queued", None, None)
+    assert [one["attempts"] for one in workspace.record.rows(tables.queue)] == [0]
+    assert [one["name"] for one in workspace.record.rows(tables.step)] == ["first"]
+
+
+def test_progress_of_a_run_in_another_hand_is_not_written(workspace: Workspace, probe: Callable[..., Operation]) -> None:
+    def flow(*, run: Run) -> None:
+        with run.record.database.writing() as connection:
+            connection.execute(tables.lease.update().values(token=99, expires=time.time() + 60))
+        run.progress("late", 1, 2)
+
+    with pytest.raises(leases.LeaseLost):
+        runs.call(workspace, probe(flow), {})
+    assert workspace.record.rows(tables.progress) == []
+    assert newest(workspace)["state"] == "running"
+    assert workspace.record.rows(tables.usage) == []
+
+
+def test_listeners_outside_never_fail_a_run(workspace: Workspace, make: Operation) -> None:
+    set_settings(workspace.root, "workers: 1\nopenlineage: {file: /dev/full/events}\n")
+    workspace = Workspace(workspace.root)
+    assert runs.call(workspace, make, {}) == "dataset/made@1"
+    assert newest(workspace)["state"] == "done"
+    workspace.record.database.close()

@@ -1,33 +1,58 @@
-"""The store keeps bytes by their content, whole or not at all."""
+"""The store keeps bytes by their content, whole or not at all: in a folder, and in a bucket."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s3server import KEY, SECRET, S3Server
 from stellwerk.errors import StellwerkError
-from stellwerk.store.store import PREFIX, Store
+from stellwerk.store.store import PREFIX, Store, copy, open_store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "store")
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with S3Server() as made:
+        yield made
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+    address: dict[str, object] = {"root": str(tmp_path / "store")}
+    if request.param == "bucket":
+        server: S3Server = request.getfixturevalue("server")
+        monkeypatch.setenv("TEST_S3_KEY", KEY)
+        monkeypatch.setenv("TEST_S3_SECRET", SECRET)
+        address |= {"place": server.place(server.bucket()), "base": str(tmp_path), "allow": []}
+    made = open_store(address)
     made.create()
     return made
 
 
 def files(store: Store) -> list[Path]:
-    return sorted(path for path in store.root.rglob("*") if path.is_file())
+    """The files that hold content; on a bucket those of its cache."""
+    return sorted(path for path in store.root.rglob("*") if path.is_file() and path.name != "compared")
+
+
+def put_table(store: Store, name: str, content: str = "rows") -> str:
+    with store.partial() as folder:
+        (folder / "log").mkdir(parents=True)
+        (folder / "part.parquet").write_text(content)
+        (folder / "log" / "0.json").write_text("{}")
+        return store.put_table(folder, name)
 
 
 def partials(store: Store) -> list[Path]:
@@ -114,10 +139,9 @@ def test_an_error_while_writing_leaves_nothing(store: Store) -> None:
 
 
 WRITER = """
-import sys, time
-from pathlib import Path
-from stellwerk.store.store import Store
-store = Store(Path(sys.argv[1]))
+import json, sys, time
+from stellwerk.store.store import open_store
+store = open_store(json.loads(sys.argv[1]))
 with store.partial() as path:
     path.write_bytes(b"half")
     print("inside", flush=True)
@@ -126,7 +150,7 @@ with store.partial() as path:
 
 
 def test_a_killed_writer_leaves_only_what_sweep_removes(store: Store) -> None:
-    process = subprocess.Popen([sys.executable, "-c", WRITER, store.root], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", WRITER, json.dumps(store.address)], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "inside\n"
     store.sweep()
@@ -164,3 +188,89 @@ def test_many_threads_may_keep_the_same_content(store: Store) -> None:
     for number in range(30):
         assert (store.table(f"table:dataset/{number}") / "part").read_text() == str(number)
     assert partials(store) == []
+
+
+def test_what_is_new_is_counted(store: Store) -> None:
+    store.put(b"12345")
+    store.put(b"12345")
+    with store.partial() as path:
+        path.write_bytes(b"12345")
+        store.put_file(path)
+    assert store.written == 5
+    with store.partial() as path:
+        path.write_bytes(b"1234567")
+        store.put_file(path)
+    assert store.written == 12
+    for _ in range(2):
+        put_table(store, "dataset/set/1", "rows")
+    assert store.written == 12 + len("rows{}")
+    other = open_store(store.address)
+    other.put(b"12345")
+    assert other.written == 0, "it was there before"
+
+
+def test_all_that_is_kept_is_listed_and_can_be_removed(store: Store) -> None:
+    begun = time.time() - 5
+    first, second, table = store.put(b"first"), store.put(b"second!"), put_table(store, "dataset/set/1")
+    put_table(store, "dataset/other/2", "more rows")
+    assert {(reference, size) for reference, size, _ in store.artifacts()} == {(first, 5), (second, 7)}
+    listed = {reference: size for reference, size, _ in store.tables()}
+    assert set(listed) == {table, "table:dataset/other/2"}
+    assert listed["table:dataset/other/2"] - listed[table] == len("more rows") - len("rows")
+    assert all(begun < used < time.time() + 5 for _, _, used in [*store.artifacts(), *store.tables()])
+    before = store.size()
+    assert store.remove(first) == 5
+    assert store.remove(table) == listed[table]
+    assert before - store.size() == 5 + listed[table]
+    assert not store.has(first)
+    assert list(store.missing([first, second, table])) == [first, table]
+    assert store.remove(first) == store.remove(table) == 0
+    for reading in (lambda: store.get(first), lambda: store.table(table)):
+        with pytest.raises(StellwerkError, match="no longer in the store"):
+            reading()
+    assert partials(store) == []
+    assert store.put(b"first") == first
+    assert put_table(store, "dataset/set/1", "new rows") == table
+    assert (store.table(table) / "part.parquet").read_text() == "new rows"
+
+
+def test_what_is_met_again_is_as_good_as_new(store: Store) -> None:
+    if type(store) is not Store:
+        pytest.skip("a bucket tells the time itself")
+    old, (reference, table) = time.time() - 10 * 24 * 3600, (store.put(b"x"), put_table(store, "dataset/set/1"))
+    for place in (store.path(reference), store.table(table)):
+        os.utime(place, (old, old))
+    assert {int(used) for _, _, used in [*store.artifacts(), *store.tables()]} == {int(old)}
+    store.put(b"x")
+    put_table(store, "dataset/set/1")
+    assert all(used > old + 3600 for _, _, used in [*store.artifacts(), *store.tables()])
+
+
+def test_several_paths_in_the_order_asked(store: Store) -> None:
+    made = [store.put(str(number).encode()) for number in range(20)]
+    wanted = [*made, made[3], made[0]]
+    assert [path.read_text() for path in store.paths(wanted)] == [*map(str, range(20)), "3", "0"]
+    assert store.paths([]) == []
+
+
+def test_an_address_is_json_and_opens_the_same_store(store: Store) -> None:
+    reference, table = store.put(b"content"), put_table(store, "dataset/set/1")
+    text = json.dumps(store.address)
+    assert SECRET not in text
+    assert KEY not in text
+    other = open_store(json.loads(text))
+    assert type(other) is type(store)
+    assert other.get(reference) == b"content"
+    assert (other.table(table) / "part.parquet").read_text() == "rows"
+
+
+def test_a_store_is_copied_into_another(store: Store, tmp_path: Path) -> None:
+    artifacts = [store.put(str(number).encode()) for number in range(5)]
+    table = put_table(store, "dataset/set/1")
+    for target in (Store(tmp_path / "target"), open_store({**store.address, "root": str(tmp_path / "again")})):
+        target.create()
+        new = copy(store, target)
+        assert new == (0 if target.size() == store.size() and type(target) is not Store else 5 + len("rows{}"))
+        assert [target.get(reference) for reference in artifacts] == [b"0", b"1", b"2", b"3", b"4"]
+        assert (target.table(table) / "log" / "0.json").read_text() == "{}"
+        assert copy(store, target) == 0

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from databases import ON_POSTGRESQL
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.record.record import Record
 from stellwerk.workspace import Workspace
@@ -36,7 +37,7 @@ def test_init_makes_what_only_the_owner_may_read(tmp_path: Path) -> None:
         os.umask(before)
     assert mode(workspace.state) == 0o700
     assert mode(workspace.state / "key") == 0o600
-    assert mode(workspace.state / "record.db") == 0o600
+    assert ON_POSTGRESQL or mode(workspace.state / "record.db") == 0o600
     assert mode(workspace.state / "store") == 0o700
     assert (workspace.root / ".gitignore").read_text() == ".stellwerk/\n"
     assert workspace.record.versions() == []
@@ -46,7 +47,8 @@ def test_init_makes_what_only_the_owner_may_read(tmp_path: Path) -> None:
 def test_init_again_changes_nothing(tmp_path: Path) -> None:
     Workspace.init(tmp_path)
     before = everything(tmp_path)
-    assert {".gitignore", "stellwerk.yaml", ".stellwerk/key", ".stellwerk/record.db"} <= before.keys()
+    assert {".gitignore", "stellwerk.yaml", ".stellwerk/key"} <= before.keys()
+    assert (".stellwerk/record.db" in before) is not ON_POSTGRESQL
     Workspace.init(tmp_path)
     assert everything(tmp_path) == before
 
@@ -78,7 +80,7 @@ def test_init_keeps_what_gitignore_says(tmp_path: Path, before: bytes, after: by
 @pytest.mark.parametrize("name", ["a: b #c", "no", "2026", "[x", "Müller & Söhne", "'", '"', "- x", "über\\alles", "*a"])
 def test_a_folder_of_any_name_can_be_a_workspace(tmp_path: Path, name: str) -> None:
     workspace = Workspace.init(tmp_path / name)
-    assert workspace.config == {"name": name}
+    assert workspace.settings.name == name
 
 
 def test_init_on_a_file_or_a_closed_folder_is_one_sentence(tmp_path: Path) -> None:
@@ -146,9 +148,9 @@ def test_a_spec_name_is_never_a_path(tmp_path: Path, name: str) -> None:
     ("text", "words"),
     [
         ("- a\n", "expected names and values"),
-        ("workers: many\n", "workers is 'many'"),
-        ("workers: 0\n", "workers is 0"),
-        ("workers: true\n", "workers is True"),
+        ("workers: many\n", "'workers' is 'many'"),
+        ("workers: 0\n", "'workers' is 0"),
+        ("workers: true\n", "'workers' is True"),
         ("record: nonsense\n", "record"),
         ("record: nodb://x/y\n", "record"),
         ("record: 5\n", "record"),

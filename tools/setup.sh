@@ -48,6 +48,17 @@ ensure_browser() {
     || say "chromium could not be installed, so tests in a browser will be skipped; to run them: sudo apt-get install chromium"
 }
 
+# Servers and programs that tests start as they are in a company: two databases, and the reader of scanned pages.
+ensure_servers() {
+  local wanted=()
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
+  command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server)
+  command -v tesseract >/dev/null || wanted+=(tesseract-ocr tesseract-ocr-deu)
+  if [ "${#wanted[@]}" = 0 ]; then return 0; fi
+  install_system "${wanted[@]}" \
+    || say "${wanted[*]} could not be installed, so tests on them will be skipped; to run them: sudo apt-get install ${wanted[*]}"
+}
+
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 # Prints "X.Y.Z yes|no": the interpreter's version, and whether it can make a virtual environment with pip.
@@ -146,7 +157,10 @@ flock -n 9 || { say "waiting for another set-up in this folder"; flock 9; }
 trap 'echo; echo "Set-up was interrupted; the next call starts it afresh." >&2; exit 130' INT TERM
 
 ensure_python "$1"
-if [ "$1" = test ]; then ensure_browser; fi
+if [ "$1" = test ]; then
+  ensure_browser
+  ensure_servers
+fi
 if [ -e "$venv" ]; then
   fault=$(fault_of_venv)
   if [ -n "$fault" ]; then

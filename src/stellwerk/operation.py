@@ -22,6 +22,8 @@ from stellwerk.errors import UserError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from stellwerk.workspace import Workspace
+
 CONTEXTS = ("run", "workspace")
 
 
@@ -57,6 +59,7 @@ class Sensitive:
 
 
 Marker = Ref | Spec | LocalPath | Sensitive
+Extent = Callable[["Workspace", Mapping[str, Any]], float | None]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Operation:
         needs_workspace: whether it can only be called inside a workspace.
         changes: whether a call changes something; every run does, and a few calls that are not runs, such as cancel.
         example: parameters of a call that works in the demo's workspace.
+        exit_code: the command line's exit code, from the result.
+        scheduled: whether a spec file with a `schedule` runs it; it is then a spec of its first `Spec` parameter's folder.
+        extent: measures the input of a call in units of its own, such as bytes, without doing it; None where it cannot know.
     """
 
     package: str
@@ -92,6 +98,8 @@ class Operation:
     changes: bool
     needs_workspace: bool
     exit_code: Callable[[Any], int] | None = None
+    scheduled: bool = False
+    extent: Extent | None = None
 
     @property
     def path(self) -> str:
@@ -134,6 +142,11 @@ class Operation:
             )
         return found
 
+    @property
+    def subject(self) -> Parameter | None:
+        """The parameter that says what a call is about: the first that names a spec or a version."""
+        return next((p for p in self.parameters.values() if isinstance(p.marker, Spec | Ref)), None)
+
     @functools.cached_property
     def model(self) -> type[BaseModel]:
         """A pydantic model of the parameters: validates a call and gives the JSON Schema of its form."""
@@ -173,7 +186,12 @@ class Operation:
 
 
 def operation(
-    *, example: Mapping[str, Any], changes: bool = False, exit_code: Callable[[Any], int] | None = None
+    *,
+    example: Mapping[str, Any],
+    changes: bool = False,
+    exit_code: Callable[[Any], int] | None = None,
+    scheduled: bool = False,
+    extent: Extent | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as an operation; the function itself stays as it is.
 
@@ -181,6 +199,8 @@ def operation(
         example: parameters of a call that works in the demo's workspace; every door is tested with it.
         changes: True for one that takes `workspace` and yet changes something.
         exit_code: gives the command line's exit code from the result (1 when a gate or data test failed).
+        scheduled: True for a run with a `Spec` parameter that a worker starts when a spec file's `schedule` is due.
+        extent: `(workspace, values)`, what the input of such a call measures now, in the units of `run.extent`; for plans.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,6 +218,8 @@ def operation(
             changes=changes or "run" in names,
             needs_workspace="None" not in str(context.annotation),
             exit_code=exit_code,
+            scheduled=scheduled,
+            extent=extent,
         )
         _registry.setdefault(package, {})[entry.name] = entry
         return function
@@ -251,7 +273,7 @@ _registry: dict[str, dict[str, Operation]] = {}
 def _package(module: str) -> str:
     """`stellwerk.jobs.data.operations` is `data`, `stellwerk.runs.operations` is `runs`, `stellwerk.operations` is the top."""
     parts = module.split(".")[:-1]
-    return parts[-1] if len(parts) > 1 else ""
+    return "" if parts in ([], ["stellwerk"]) else parts[-1]
 
 
 def _described(doc: str) -> dict[str, str]:

@@ -1,14 +1,16 @@
-"""Operations at the top level: the jobs and what they can do, and any version with its lineage."""
+"""Operations at the top level: the jobs and what they can do, any version with its lineage, and the workspace's upkeep."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from stellwerk.errors import UserError
 from stellwerk.jobs import JOBS
-from stellwerk.operation import load, operation, packages
+from stellwerk.operation import LocalPath, load, operation, packages
 from stellwerk.record import lineage, tables
 from stellwerk.record.record import Record, Version
 from stellwerk.workspace import Workspace
@@ -56,6 +58,7 @@ class VersionReport(BaseModel):
     created: str
     aliases: list[str]
     tainted: str | None = Field(description="why it is tainted: it was made from rows that were erased since")
+    removed: str | None = Field(description="that its bytes went, and how to have them again")
     identity: dict[str, Any]
     facts: dict[str, Any]
     made_by: list[str] = Field(description="the runs that made it or met it again")
@@ -90,12 +93,182 @@ def show(reference: str, *, workspace: Workspace) -> VersionReport:
         created=version.created,
         aliases=sorted(name for name, key in record.aliases(version).items() if key == version.id),
         tainted=_taint(record, version),
+        removed=_removed(workspace, version),
         identity=version.identity,
         facts=version.facts,
         made_by=[row["id"][:8] for row in record.rows(tables.run, tables.run.c.id.in_(runs), order=tables.run.c.created)],
         made_from=[_related(pair) for pair in lineage.walk(record, version, "up")],
         used_by=[_related(pair) for pair in lineage.walk(record, version, "down")],
         measurements=_measurements(record, version),
+    )
+
+
+class KindLine(BaseModel):
+    """Contents of the store that nothing needs any more, and why."""
+
+    contents: str
+    number: int
+    bytes: int
+
+
+class Clearing(BaseModel):
+    """What was removed from the store, or would be."""
+
+    message: str
+    applied: bool
+    bytes: int = Field(description="that are freed")
+    removed: list[KindLine]
+    versions: list[str] = Field(description="older versions whose bytes go; what the record says of them stays")
+    tainted: list[str] = Field(description="versions whose bytes go because they hold rows that were erased")
+    still_held: list[str] = Field(description="versions with erased rows whose bytes stay, and why")
+    young_bytes: int = Field(description="that nothing needs either, but that are too young to go")
+    kept_bytes: int
+
+
+class Backup(BaseModel):
+    """A backup that was written."""
+
+    message: str
+    file: str
+    bytes: int
+    rows: int = Field(description="of the record")
+    contents: int = Field(description="artifacts and tables of the store")
+
+
+class Restoration(BaseModel):
+    """A workspace that was made of a backup."""
+
+    message: str
+    folder: str
+    rows: int
+    contents: int
+
+
+class Upgrade(BaseModel):
+    """What became of a record that an older version made."""
+
+    message: str
+    before: str = Field(description="the revision of the tables")
+    after: str
+    backup: str | None
+    problems: list[str] = Field(description="what verify says of the record, before and after alike")
+
+
+def _intact(result: Upgrade) -> int:
+    return 1 if result.problems else 0
+
+
+@operation(example={}, changes=True)
+def gc(
+    keep: Annotated[int, Field(ge=1)] = 3,
+    days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7,
+    apply: bool = False,
+    *,
+    workspace: Workspace,
+) -> Clearing:
+    """Say which contents of the store nothing needs any more; with --apply, remove them.
+
+    Versions that an alias other than latest points to keep their bytes; so do the newest of each asset, what is younger than
+    some days, and what runs that can go on have done. The record loses nothing.
+
+    Args:
+        keep: how many versions of each asset keep their bytes.
+        days: what was stored in the last days stays.
+        apply: remove it; otherwise it is only told.
+    """
+    from stellwerk.upkeep import clearing
+
+    found = clearing.clear_and_note(workspace, keep, days, apply=apply)
+    lines = [KindLine(contents=name, number=kind.number, bytes=kind.bytes) for name, kind in sorted(found.kinds.items())]
+    total = sum(line.bytes for line in lines)
+    said = (
+        f"{total / 1e6:.1f} MB were removed"
+        if apply
+        else f"{total / 1e6:.1f} MB can go; remove them with: stellwerk gc --apply"
+    )
+    return Clearing(
+        message=said if lines else "there is nothing to remove",
+        applied=apply,
+        bytes=total,
+        removed=lines,
+        versions=sorted(found.versions),
+        tainted=sorted(found.tainted),
+        still_held=[f"{ref}: {why}" for ref, why in found.held.items()],
+        young_bytes=found.young.bytes,
+        kept_bytes=found.kept.bytes,
+    )
+
+
+@operation(example={"file": "workspace.backup", "overwrite": True})
+def backup(
+    file: Annotated[Path, LocalPath()], record_only: bool = False, overwrite: bool = False, *, workspace: Workspace
+) -> Backup:
+    """Write the workspace to one file: record, store, spec files and key; the files that sources read are not in it.
+
+    Args:
+        file: where to write it.
+        record_only: leave out what lies in the store.
+        overwrite: replace a file that is already there.
+    """
+    from stellwerk.upkeep.backup import save
+
+    if file.exists() and not overwrite:
+        raise UserError(f"{file} is already there; give another name, or --overwrite")
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"{file.parent} is no folder; make it first")
+    done = save(workspace, workspace.record.database, file, with_bytes=not record_only)
+    return Backup(
+        message=f"{file} holds the workspace's data in clear, and its key: keep it where only you can read it",
+        file=str(file),
+        bytes=file.stat().st_size,
+        rows=done.rows,
+        contents=done.contents,
+    )
+
+
+@operation(example={"file": "workspace.backup", "folder": "restored"}, changes=True)
+def restore(
+    file: Annotated[Path, LocalPath()],
+    folder: Annotated[Path, LocalPath()],
+    record: str | None = None,
+    schema_name: Annotated[str | None, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = None,
+    *,
+    workspace: Workspace | None = None,
+) -> Restoration:
+    """Make a workspace of a backup, whole or not at all; its record verifies, and every artifact has its SHA-256.
+
+    Args:
+        file: a backup.
+        folder: where the workspace is to be; absent, or empty.
+        record: an empty database for the record, such as postgresql://user@host/name; a file of the workspace if left out.
+        schema_name: of PostgreSQL, for the record; absent, or empty.
+    """
+    del workspace
+    from stellwerk.upkeep.restore import load as load_backup
+
+    done = load_backup(file, folder, record, schema_name)
+    without = "" if done.with_bytes else "; the backup holds the record only, so datasets are to be built again"
+    said = f"{folder} is the workspace as it was at entry {done.anchor.seq} of its journal, which verifies{without}"
+    return Restoration(message=said, folder=str(folder), rows=done.rows, contents=done.contents)
+
+
+@operation(example={}, changes=True, exit_code=_intact)
+def upgrade(file: Annotated[Path | None, LocalPath()] = None, *, workspace: Workspace) -> Upgrade:
+    """Bring a record that an older Stellwerk made up to date, after a backup of it.
+
+    Args:
+        file: where the backup goes; beside the workspace if left out.
+    """
+    from stellwerk.upkeep.upgrade import bring_up
+
+    done = bring_up(workspace, file)
+    said = f"the record was brought from revision {done.before} to {done.after}; a backup of it as it was is {done.backup}"
+    return Upgrade(
+        message=said if done.backup else f"the record is up to date (revision {done.after})",
+        before=done.before,
+        after=done.after,
+        backup=str(done.backup) if done.backup else None,
+        problems=done.problems,
     )
 
 
@@ -116,6 +289,16 @@ def _taint(record: Record, version: Version) -> str | None:
         return None
     (erasure,) = record.rows(tables.erasure, tables.erasure.c.id == version.tainted)
     return f"{erasure['rows']} rows were erased on {erasure['created'][:10]}: {erasure['reason']}"
+
+
+def _removed(workspace: Workspace, version: Version) -> str | None:
+    gone = sum(1 for _ in workspace.store.missing(version.content))
+    if not gone:
+        return None
+    again = " by building it again from the same sources" if version.kind == "dataset" else ""
+    return (
+        f"{gone} of the contents of {version.ref} are no longer in the store (gc or an erasure removed them); have them{again}"
+    )
 
 
 def _measurements(record: Record, version: Version) -> list[MeasurementLine]:

@@ -7,28 +7,37 @@ in one transaction, under a lease that fences off a process that was replaced.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from stellwerk.errors import StellwerkError
 from stellwerk.record import leases, tables
 from stellwerk.record.journal import canonical
 from stellwerk.record.record import Transaction, Version, version_id
+from stellwerk.runs import memory
+from stellwerk.runs.spending import Spending
 from stellwerk.specfile import SpecFile, parse
-from stellwerk.workspace import Workspace
+from stellwerk.workspace import FILE, Workspace
+
+if TYPE_CHECKING:
+    from stellwerk.settings import Budget
 
 
 class Interrupted(StellwerkError):
     """The run was stopped from outside; what it has finished is kept, and it can be resumed."""
 
     exit_code = 130
+
+
+class BudgetSpent(StellwerkError):
+    """The run has used what it may use; it can be resumed with as much again."""
 
 
 # Is told how far a step is: its name, units done, units in all where that is known, and the unit.
@@ -63,6 +72,7 @@ class Run:
         self._code: str = row["code"]
         self._token = token
         self._listener = listener
+        self._spending = Spending(workspace.store, workspace.settings.budget, FILE)
         self._pending: Pending | None = None
         self._told: dict[str, float] = {}
 
@@ -93,7 +103,7 @@ class Run:
         if self._pending is not None:
             raise RuntimeError("a step cannot hold another step")
         self.check()
-        pending = self._pending = Pending(_random(), list(inputs))
+        pending = self._pending = Pending(uuid.uuid4().hex, list(inputs))
         started = time.monotonic()
         try:
             outcome = json.loads(canonical(function(self, **parameters)))
@@ -127,7 +137,7 @@ class Run:
             for position, shard in results:
                 index = todo[position]
                 shards[index] = shard
-                self._commit(Pending(_random(), list(inputs)), keys[index], name, shard, time.monotonic() - started)
+                self._commit(Pending(uuid.uuid4().hex, list(inputs)), keys[index], name, shard, time.monotonic() - started)
                 self.progress(name, sum(s is not None for s in shards), len(items), "shards")
         return shards
 
@@ -227,26 +237,68 @@ class Run:
             self._listener(step, done, total, unit)
         if done == total or time.monotonic() - self._told.get(step, 0) > 1:
             self._told[step] = time.monotonic()
-            self.record.set_progress(self.id, step, done, total, unit, time.time())
+            now = {"run": self.id, "step": step, "done": done, "total": total, "unit": unit, "updated": time.time()}
+            told = tables.progress.c
+            with leases.fenced(self.record.database, self.id, self._token) as connection:
+                connection.execute(delete(tables.progress).where(told.run == self.id, told.step == step))
+                connection.execute(tables.progress.insert(), now)
 
     def check(self) -> None:
-        """Stop here if the run was cancelled or taken over.
+        """Stop here if the run was cancelled, called back or taken over, or has spent its budget.
 
         Raises:
-            Interrupted: it was cancelled.
+            Interrupted: it was cancelled or called back.
+            BudgetSpent: it has used what it may use.
             LeaseLost: another process has it now.
         """
         if self.stopped == "lost":
             raise leases.LeaseLost(f"run {self.id[:8]} was taken over by another process")
+        if self.stopped == "budget" or (self.stopped is None and self.spent()):
+            raise self.over_budget()
         if self.stopped:
             raise Interrupted(f"run {self.id[:8]} was cancelled; start it again with: stellwerk runs resume {self.id[:8]}")
+
+    def limit(self, budget: Budget, place: str = "its spec") -> None:
+        """Give this execution a further budget; of several the one that is spent first counts.
+
+        Args:
+            budget: minutes of wall time, and gigabytes added to the store.
+            place: where it stands, such as `datasets/tickets.yaml`.
+        """
+        self._spending.limit(budget, place)
+
+    def extent(self, units: float) -> None:
+        """Say how much input this execution has, such as bytes read; several amounts add up. Later runs are planned by it."""
+        self._spending.extent = (self._spending.extent or 0.0) + units
+
+    def spent(self) -> str | None:
+        """The budget that is spent, such as `30 minutes in stellwerk.yaml`; None while none is."""
+        return self._spending.spent()
+
+    def over_budget(self) -> BudgetSpent:
+        """The error of a run that has spent its budget."""
+        return BudgetSpent(
+            f"run {self.id[:8]} stopped at its budget of {self.spent()}; raise budget there, or go on with as much again: "
+            f"stellwerk runs resume {self.id[:8]}"
+        )
 
     def set_state(self, state: str, **changes: Any) -> None:
         """Note where the run stands, unless another process has it now."""
         with self._committing() as transaction:
             transaction.update(tables.run, self.id, state=state, **changes)
-        if state != "running":
-            self.record.clear_progress(self.id)
+            if state != "running":
+                transaction.connection.execute(delete(tables.progress).where(tables.progress.c.run == self.id))
+                self._note_usage(transaction)
+            if state == "queued":
+                # Its worker ends in order, so it was no attempt that failed.
+                mine = tables.queue.update().where(tables.queue.c.id == self.id)
+                transaction.connection.execute(mine.values(attempts=tables.queue.c.attempts - 1))
+
+    def _note_usage(self, transaction: Transaction) -> None:
+        used = self._spending
+        transaction.insert(
+            tables.usage, run=self.id, seconds=used.seconds, stored=used.stored, extent=used.extent, created=transaction.at
+        )
 
     def keep_lease(self) -> bool:
         """Push the expiry of the lease ahead; False when another process has the run now."""
@@ -263,61 +315,17 @@ class Run:
         return self._pending
 
     def _key(self, function: Callable[..., Any], parameters: Mapping[str, Any], inputs: Sequence[Version]) -> str:
-        name = f"{function.__module__}.{function.__qualname__}"
-        parts = [self._code, name, parameters, sorted(version.id for version in inputs)]
-        return hashlib.sha256(canonical(parts)).hexdigest()
+        return memory.key(self._code, function, parameters, inputs)
 
     def _recall(self, keys: Sequence[str], name: str) -> dict[str, Any]:
         """The outcomes, by key, of steps that are in the record and whose artifacts are still in the store."""
-        known: dict[str, Mapping[str, Any]] = {}
-        for start in range(0, len(keys), 500):
-            where = tables.step.c.key.in_(keys[start : start + 500])
-            for row in self.record.rows(tables.step, where, order=tables.step.c.finished):
-                if row["run"] == self.id or known.get(row["key"], row)["run"] != self.id:
-                    known[row["key"]] = row
-        known = {key: row for key, row in known.items() if not any(self.store.missing(row["outcome"]))}
-        edges = self._edges(known.values())
-        known = {key: row for key, row in known.items() if self._are_whole(edges.get(row["id"], []))}
+        known, edges = memory.find(self.record, self.store, self.id, keys)
         foreign = [row for row in known.values() if row["run"] != self.id]
         if foreign:
-            self._reuse(foreign, edges, name)
+            with self._committing() as transaction:
+                memory.reuse(transaction, self.id, foreign, edges, name)
         self.remembered += len(known)
         return {key: row["outcome"] for key, row in known.items()}
-
-    def _edges(self, steps: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-        """The edges of steps, by step."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        keys = [step["id"] for step in steps]
-        for start in range(0, len(keys), 500):
-            for edge in self.record.rows(tables.edge, tables.edge.c.step.in_(keys[start : start + 500])):
-                found.setdefault(edge["step"], []).append(edge)
-        return found
-
-    def _are_whole(self, edges: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether all that a step's output versions consist of is still in the store."""
-        made = [edge["version"] for edge in edges if edge["direction"] == "output"]
-        return not made or not any(
-            any(self.store.missing(version.content)) for version in self.record.versions(tables.version.c.id.in_(made))
-        )
-
-    def _reuse(self, steps: Sequence[Mapping[str, Any]], edges: Mapping[str, list[dict[str, Any]]], name: str) -> None:
-        """Note that this run takes steps of earlier runs, with their edges: equal content adds an edge, not a number."""
-        with self._committing() as transaction:
-            for step in steps:
-                row = transaction.insert(
-                    tables.step, run=self.id, key=step["key"], name=name, reused=step["reused"] or step["id"],
-                    outcome=step["outcome"], seconds=0.0, finished=transaction.at,
-                )  # fmt: skip
-                for edge in edges.get(step["id"], []):
-                    self._link(transaction, row["id"], edge["direction"], edge["version"], edge["known"])
-                    if edge["direction"] == "output":
-                        transaction.make_latest(edge["version"], self.id)
-                        transaction.tell(edge["version"], **edge["known"])
-
-    def _link(
-        self, transaction: Transaction, step: str, direction: str, version: str, known: Mapping[str, Any] | None = None
-    ) -> None:
-        transaction.insert(tables.edge, run=self.id, step=step, version=version, direction=direction, known=known)
 
     def _commit(self, pending: Pending, key: str, name: str, outcome: Any, seconds: float) -> None:
         with self._committing() as transaction:
@@ -328,9 +336,9 @@ class Run:
             for write in (*pending.versions, *pending.writes):
                 write(transaction)
             for version in pending.inputs:
-                self._link(transaction, pending.id, "input", version.id)
+                memory.link(transaction, self.id, pending.id, "input", version.id)
             for key_made, known in pending.outputs.items():
-                self._link(transaction, pending.id, "output", key_made, known)
+                memory.link(transaction, self.id, pending.id, "output", key_made, known)
         self.done += 1
 
     @contextmanager
@@ -338,9 +346,3 @@ class Run:
         with self.record.writing(self.person) as transaction:
             leases.check(transaction.connection, self.id, self._token)
             yield transaction
-
-
-def _random() -> str:
-    import uuid
-
-    return uuid.uuid4().hex

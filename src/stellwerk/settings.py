@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zoneinfo
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -22,6 +23,14 @@ def _network(value: str) -> str:
     except ValueError:
         if not value or "/" in value or ":" in value or " " in value:
             raise ValueError(f"{value!r} is no network or host; expected one such as 10.0.0.0/8 or kb.intern.example") from None
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {value!r}; expected one such as Europe/Berlin or UTC") from None
     return value
 
 
@@ -58,6 +67,12 @@ class Mail(Part):
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str | None = None
     password: Credential | None = None
+
+    @model_validator(mode="after")
+    def _nothing_in_clear(self) -> Self:
+        if self.security == "none" and self.password is not None:
+            raise ValueError("with security: none the password would go over the network in clear; use starttls or tls")
+        return self
 
 
 class Notification(Part):
@@ -113,4 +128,4 @@ class Settings(Part):
     notify: list[Notification] = Field([])
     budget: Budget = Budget()
     openlineage: Lineage | None = None
-    timezone: str = Field("UTC", description="of schedules, such as Europe/Berlin")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of schedules, such as Europe/Berlin")

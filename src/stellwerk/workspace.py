@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stellwerk.credentials import resolve
+from stellwerk.credentials import resolve, without_password
 from stellwerk.errors import UserError
 from stellwerk.specfile import parse, read_text
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from stellwerk.engine.engine import Engine
+    from stellwerk.record.database import Database, Purpose
     from stellwerk.record.record import Record
     from stellwerk.settings import Settings
     from stellwerk.store.store import Store
@@ -62,20 +63,27 @@ class Workspace:
         raise UserError(f"{start} is not inside a workspace, a folder with {FILE}; make one with: stellwerk init")
 
     @classmethod
-    def init(cls, root: Path) -> Workspace:
+    def init(cls, root: Path, record: str | None = None, schema: str | None = None) -> Workspace:
         """Make a folder a workspace; what is already there stays as it is.
 
+        Args:
+            root: the folder.
+            record: address of the record's database, such as postgresql://user@host/name; a file of the workspace if left out.
+            schema: of PostgreSQL, for workspaces that share a database.
+
         Raises:
-            UserError: the path is a file, or cannot be written.
+            UserError: the path is a file, or cannot be written, or its record cannot be made.
         """
         if "%" in str(root.resolve()):
             raise UserError(f"{root} has a % in its path, which dataset tables cannot have; choose another folder")
         state = root / STATE
+        content = HEADER + f"name: {json.dumps(root.resolve().name, ensure_ascii=False)}\n" + record_setting(record, schema)
+        _check_file(root, content, record)
         try:
             root.mkdir(parents=True, exist_ok=True)
             state.mkdir(mode=0o700, exist_ok=True)
             state.chmod(0o700)
-            _write_new(root / FILE, f"{HEADER}name: {json.dumps(root.resolve().name, ensure_ascii=False)}\n")
+            _write_new(root / FILE, content)
             _ignore_state(root / ".gitignore")
             _write_new(state / "key", secrets.token_hex(32) + "\n", mode=0o600)
         except (FileExistsError, NotADirectoryError):
@@ -84,8 +92,7 @@ class Workspace:
             raise UserError(f"{error.filename} cannot be written; give a folder of your own") from None
         workspace = cls(root)
         workspace.store.create()
-        workspace.record.database.close()
-        del workspace.record
+        workspace.database("create").close()
         if (state / "record.db").exists():
             (state / "record.db").chmod(0o600)
         return workspace
@@ -113,34 +120,51 @@ class Workspace:
     @functools.cached_property
     def record(self) -> Record:
         """The record."""
+        from stellwerk.record.record import Record
+
+        return Record(self.database())
+
+    def database(self, purpose: Purpose = "use") -> Database:
+        """Open the record's database anew.
+
+        Args:
+            purpose: `use` it, `create` it where there is none, or `upgrade` an older one.
+
+        Raises:
+            UserError: there is none, or one of another version, or the settings name no such thing.
+        """
         from sqlalchemy import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
         from stellwerk.record.database import Database
-        from stellwerk.record.record import Record
 
         if not self.state.is_dir():
             raise UserError(f"{self.root} has no {STATE} folder; make it with: stellwerk init {self.root}")
         place = self.settings.record
+        if place is None:
+            return Database(f"sqlite:///{self.state / 'record.db'}", None, purpose)
         try:
-            if place is None:
-                return Record(Database(f"sqlite:///{self.state / 'record.db'}"))
             url = make_url(self.credential(place.url))
             if place.password:
                 url = url.set(password=self.credential(place.password))
-            return Record(Database(url, place.schema_))
+            return Database(url, place.schema_, purpose)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
             raise UserError(
-                f"{FILE}: record is no address of a database such as postgresql+psycopg://host/name, or its driver is not "
-                "installed (pip install 'stellwerk[postgres]')"
+                f"{FILE}: record is no address of a database such as postgresql://host/name, or its driver is not installed "
+                "(pip install 'stellwerk[postgres]')"
             ) from None
 
     @functools.cached_property
     def store(self) -> Store:
-        """The store."""
+        """The store: a folder, or a bucket with a folder as its cache."""
         from stellwerk.store.store import Store
 
-        store = Store(self.state / "store")
+        store, place = Store(self.state / "store"), self.settings.store
+        if place is not None:
+            from stellwerk.store.remote import RemoteStore
+
+            # Not in the folder of a store: what the bucket does not have is removed from the cache.
+            store = RemoteStore(self.state / "cache", place, self.root, self.settings.network.allow)
         if self.state.is_dir():
             store.create()
         return store
@@ -242,6 +266,32 @@ class Workspace:
             case {"record": str(record), "seq": int(seq), "hash": str(digest)}:
                 return (seq, digest) if record == self.record.id else None
         raise UserError(f"{LOCK}: {DAMAGED}")
+
+
+def record_setting(record: str | None, schema: str | None = None) -> str:
+    """The lines of `stellwerk.yaml` that say where a new record is; none for a file of the workspace.
+
+    Where no place is given, STELLWERK_INIT_RECORD may name a database; each new workspace gets a schema of its own there.
+    """
+    if not record and (record := os.environ.get("STELLWERK_INIT_RECORD")):
+        schema = f"ws_{secrets.token_hex(4)}"
+    if not record:
+        return ""
+    return f"record:\n  url: {json.dumps(record)}\n" + (f"  schema: {json.dumps(schema)}\n" if schema else "")
+
+
+def _check_file(root: Path, content: str, record: str | None) -> None:
+    """Refuse a new `stellwerk.yaml` that would not do, and a record that the file that is there does not name."""
+    from stellwerk.settings import Settings
+
+    if not (root / FILE).is_file():
+        parse(content, FILE).check(Settings)
+    elif record:
+        place = Workspace(root).settings.record
+        if place is None or place.url != record:
+            raise UserError(
+                f"{root / FILE} is there already and stays as it is; write record: {without_password(record)} into it"
+            )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stellwerk.errors import UserError
-from stellwerk.jobs.data import acquire
+from stellwerk.jobs.data.sources import local, part
 from stellwerk.operation import find
 from stellwerk.record import tables
 
@@ -170,7 +170,8 @@ def test_more_rows_redo_only_their_own_group(place: Any) -> None:
 
 def test_the_same_input_gives_the_same_dataset(places: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """In another folder, and in another order of work."""
-    monkeypatch.setattr(acquire, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(part, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(local, "SHARD_BYTES", 20_000)
     found = []
     for workers in (1, 1, 2):
         place = places(workers)
@@ -190,7 +191,8 @@ def test_the_same_input_gives_the_same_dataset(places: Callable[..., Any], monke
 
 
 def test_rows_keep_the_order_of_the_files(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acquire, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(part, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(local, "SHARD_BYTES", 20_000)
     for name in "cab":
         place.rows(f"raw/{name}.jsonl", [{**row, "id": f"{name}{row['id']:03}"} for row in letters(250, seed=ord(name))])
     place.spec(sources=[SOURCE], duplicates={"near": None})

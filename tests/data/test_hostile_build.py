@@ -248,8 +248,8 @@ SENTENCES: list[tuple[dict[str, str], dict[str, Any], str]] = [
     ({"raw/a.csv": TWO}, {"outliers": {"columns": "text"}}, "expected numbers"),
     ({"raw/a.csv": TWO}, {"drop_columns": "adress"}, "there is no column 'adress'"),
     ({"raw/a.csv": TWO}, {"languages": ["klingon"]}, "klingon"),
-    ({"raw/a.csv": TWO}, {"sources": [{**FILES, "key": "nr"}]}, "which the files do not have; they have: id, text"),
-    ({"raw/a.csv": TWO}, {"sources": [{**FILES, "text": "body"}]}, "which the files do not have; they have: id, text"),
+    ({"raw/a.csv": TWO}, {"sources": [{**FILES, "key": "nr"}]}, "which its rows do not have; they have: id, text"),
+    ({"raw/a.csv": TWO}, {"sources": [{**FILES, "text": "body"}]}, "which its rows do not have; they have: id, text"),
     (
         {"raw/a.csv": csv("id,V", "1,2"), "raw/b.csv": csv("id,v", "1,2")},
         {"sources": [{**FILES, "key": "id"}]},

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stellwerk.errors import StellwerkError
-from stellwerk.jobs.data import acquire, merge
+from stellwerk.jobs.data import merge
+from stellwerk.jobs.data.sources import local
 from stellwerk.record import tables
 
 Row = dict[str, Any]
@@ -37,12 +38,14 @@ def applied(state: list[Stored], files: Files, load: str, missing: str, key: lis
         gone = [row for row in state if row[0] not in {name for name, *_ in new}]
         return gone + new
     parts = [("k", "p").index(part) + 1 for part in key]
-    merged: dict[tuple[str | None, ...], Stored] = {}
-    for row in [*(state if missing == "keep" else []), *new]:
-        name = tuple(row[part] for part in parts)
-        if any(part is not None for part in name):
-            merged[name] = row
-    return list(merged.values())
+
+    def keyed(rows: list[Stored]) -> dict[tuple[str | None, ...], Stored]:
+        return {name: row for row in rows if any(name := tuple(row[part] for part in parts))}
+
+    old, fresh = keyed(state), keyed(new)
+    # A row that says what it said keeps the file in which it stood first.
+    fresh = {name: old[name] if name in old and old[name][1:] == row[1:] else row for name, row in fresh.items()}
+    return list({**(old if missing == "keep" else {}), **fresh}.values())
 
 
 def stored(place: Any) -> list[Stored]:
@@ -73,6 +76,12 @@ def stored(place: Any) -> list[Stored]:
 )
 @example(  # the later state has no rows
     states=[{"a.jsonl": [{"k": "k1", "p": None, "v": "a"}]}, {"a.jsonl": []}], load="merge", missing="keep", key=["k"]
+)
+@example(  # a row comes again in another file
+    states=[{"a#line 2.jsonl": [{"k": "k1", "p": "x", "v": "a"}]}, {"a.jsonl": [{"k": "k1", "p": "x", "v": "a"}]}],
+    load="merge",
+    missing="delete",
+    key=["k"],
 )
 @example(  # rows at the same place of a file, whose keys are missing in part
     states=[{"a.jsonl": [{"k": None, "p": "x", "v": "a"}]}, {"a.jsonl": [{"k": None, "p": "y", "v": "a"}]}],
@@ -291,7 +300,7 @@ def test_a_file_that_changes_while_it_is_read_stops_the_run(
     """Its size stays what it was."""
     path = place.write("raw/a.csv", "id,text\n1,hello world this is AAA\n")
     place.spec(sources=[{"name": "s", "files": "raw/*", "key": "id"}])
-    fingerprint = acquire.fingerprint
+    fingerprint = local.fingerprint
 
     def then_changed(*arguments: Any) -> Any:
         found, time = fingerprint(*arguments), path.stat().st_mtime_ns
@@ -300,10 +309,10 @@ def test_a_file_that_changes_while_it_is_read_stops_the_run(
             os.utime(path, ns=(time, time))
         return found
 
-    monkeypatch.setattr(acquire, "fingerprint", then_changed)
+    monkeypatch.setattr(local, "fingerprint", then_changed)
     with pytest.raises(StellwerkError, match=r"raw/a.csv was changed while it was read; start the command again"):
         place.build()
     assert not place.workspace.record.versions()
-    monkeypatch.setattr(acquire, "fingerprint", fingerprint)
+    monkeypatch.setattr(local, "fingerprint", fingerprint)
     place.build()
     assert place.table()["text"].to_pylist() == ["hello world this is BBB"]

@@ -28,7 +28,7 @@ from stellwerk.workspace import Workspace
 TICKETS = 600
 DATASETS = ("tickets", "knowledge")
 FINDING = {"email": "EMAIL", "phone": "PHONE", "iban": "IBAN", "credit_card": "CREDIT_CARD", "secret": "SECRET"}
-UNSEARCHED = {"person_name", "label_noise", "biased_label", "injection"}
+UNSEARCHED = {"person_name", "label_noise", "biased_label", "injection", "outdated", "broken_rule", "rework", "bottleneck"}
 # Runs in every Python process of the demo, workers included, and writes down what reaches for another machine.
 GUARD = """
 import os, sys
@@ -214,7 +214,7 @@ def test_false_finds_of_personal_data_recomputed(made: Made) -> None:
             store = Workspace(made.folder).store
             names = pq.read_table(store.path(documents))["doc_id"].to_pylist()
             for row in pq.read_table(store.path(shard)).to_pylist():
-                found[row["kind"]] += row["column"] != "text" or (names[row["row"]], row["kind"]) not in planted
+                found[row["kind"]] += (names[row["row"]], row["kind"]) not in planted
     for kind, name in FINDING.items():
         # Beside a planted value a further find of its kind is false as well; here it is told apart by its document only.
         assert found[name] <= made.line(kind)["false_alarms"] <= found[name] + made.line(kind)["planted"] // 4, kind
@@ -255,7 +255,6 @@ def test_second_call_says_that_nothing_changed(made: Made) -> None:
     started = time.monotonic()
     again = run_demo(made.folder)
     assert again.returncode == 0, again.stderr
-    assert again.stdout.count("nothing changed: all") == len(DATASETS)
     assert "Nothing changed since the last time" in again.stdout
     assert [version.id for version in Workspace(made.folder).record.versions()] == before
     assert time.monotonic() - started < 60
@@ -267,6 +266,41 @@ def test_second_call_says_that_nothing_changed(made: Made) -> None:
     assert f"stellwerk demo {made.folder} --missed {kind}" in again.stdout
     assert "stellwerk data try FILE" in again.stdout
     assert "Nothing left this machine: Python's sockets in this process" in again.stdout
+
+
+@pytest.mark.slow
+def test_server_alone_lets_a_person_build_by_hand(made: Made) -> None:
+    command = arguments(made.folder, "--company")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        given = {}
+        for line in process.stdout:
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                given[name] = value
+            if line.startswith("stellwerk data build"):
+                break
+        assert set(given) == {"STELLWERK_DEMO_KB", "STELLWERK_DEMO_TOKEN"}
+        build = [*arguments()[:-1], *shlex.split(line)[1:]]
+        built = subprocess.run(build, capture_output=True, text=True, env={**os.environ, **given}, timeout=120)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert built.returncode == 0, built.stderr
+    assert made.version("knowledge").ref in built.stdout
+    assert process.returncode == 0
+    without = subprocess.run(build, capture_output=True, text=True, timeout=120)
+    assert without.returncode == 2 and "STELLWERK_DEMO_KB" in without.stderr
+
+
+@pytest.mark.slow
+def test_report_shows_what_the_company_has(made: Made) -> None:
+    held = {holding["thing"]: holding for holding in made.result["holdings"]}
+    for thing, source in (("letters", "tickets.tickets"), ("sheets", "knowledge.handbook"), ("tickets", "tickets.crm")):
+        version = Workspace(made.folder).record.resolve(f"source/{source}")
+        assert held[thing]["read"] == version.facts["rows"] == held[thing]["count"]
+    assert held["events"]["read"] is held["customers"]["read"] is None
+    assert made.result["network"]["own"] >= 1
+    assert made.result["network"]["local"] == 0
 
 
 @pytest.mark.slow

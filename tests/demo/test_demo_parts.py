@@ -80,6 +80,8 @@ def test_watch_sees_connections_to_other_machines_only() -> None:
         inward.connect(("127.0.0.1", 9))
         time.sleep(3 * network.PAUSE)
         assert network.result(watch).attempts == network.result(watch).connections == 0
+        # The demo's own server is told from other ports of this machine.
+        assert [(network.result(watch, port).own, network.result(watch, port).local) for port in (9, 10)] == [(1, 0), (0, 1)]
         with contextlib.suppress(OSError):  # where there is no way out at all
             outward.connect(("192.0.2.1", 9))  # reserved for documentation; connecting a datagram socket sends nothing
             routed = Path("/proc/net/udp").exists()

@@ -80,12 +80,13 @@ class Slots(dict[str, str]):
         self.towns: list[str] = catalogue["towns"][language]
         parts = catalogue["parts"]
         self.prefix = ""
-        self._add_machine(catalogue["machines"][pick(rng, customer.machines)])
-        self._add_part(pick(rng, parts))
+        self.set_machine(catalogue["machines"][pick(rng, customer.machines)])
+        self.set_part(pick(rng, parts))
         other = pick(rng, parts)
         self["part2"] = other[1].split(" ", 1)[1] if language == "de" else other[2]
 
-    def _add_machine(self, entry: list[str]) -> None:
+    def set_machine(self, entry: list[str]) -> None:
+        """Speak of a machine: model, German noun, English noun."""
         model, german, english = entry
         self["model"] = model
         if self.language == "de":
@@ -99,7 +100,8 @@ class Slots(dict[str, str]):
             name = english if self.rng.random() < 0.2 else f"{english} {model}"
             self.update(machine=name, the_machine=f"the {name}", machine_dat=f"the {name}", our_machine=f"our {name}")
 
-    def _add_part(self, entry: list[str]) -> None:
+    def set_part(self, entry: list[str]) -> None:
+        """Speak of a part: prefix of its number, German noun, English noun."""
         self.prefix, german, english = entry
         if self.language == "de":
             article, noun = german.split(" ", 1)

@@ -5,7 +5,9 @@ Knows the order of things. The files, the comparison, the page and what the term
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from stellwerk.demo.folder import Note
     from stellwerk.demo.scoring import Case, Comparison
     from stellwerk.demo.telling import DemoReport
-    from stellwerk.jobs.data.reports import BuildReport
+    from stellwerk.jobs.data.reports import BuildReport, TestReport
     from stellwerk.record.record import Version
     from stellwerk.workspace import Workspace
 
@@ -35,6 +37,7 @@ def demo(
     seed: int | None = None,
     again: Annotated[bool, Parameter(negative=())] = False,
     missed: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    company: Annotated[bool, Parameter(negative=())] = False,
     language: Language = "en",
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -46,6 +49,7 @@ def demo(
         seed: of the company: another seed is another company; 1 unless given.
         again: start over: first remove what the demo made in this folder.
         missed: list what was planted and missed, and false alarms, with the reasons; of the kinds named, or of all.
+        company: build nothing; keep the company's own server running and print what a build by hand needs.
         language: of report.html, en or de.
         json: print the result as JSON.
     """
@@ -54,6 +58,8 @@ def demo(
     from stellwerk.run import Interrupted
 
     try:
+        if company:
+            return keep_open(folder, tickets, seed, again)
         if missed is not None:
             comparison, cases = look(folder)
             telling.tell_cases(telling.chosen(comparison, cases, missed), comparison, folder, json)
@@ -87,40 +93,71 @@ def make(
         StellwerkError: a build failed.
     """
     from stellwerk.demo import folder as place
+    from stellwerk.demo.handbook_server import serving
+    from stellwerk.demo.inventory import inventory
     from stellwerk.demo.network import result, watching
     from stellwerk.demo.scoring import compare
     from stellwerk.demo.telling import DemoReport, next_commands
-    from stellwerk.doors.terminal import progress
     from stellwerk.workspace import Workspace
 
     started = time.monotonic()
     with watching() as watch:
-        with progress() as listener:
-            note, written = place.prepare(
-                folder, tickets, seed, again, lambda done, total: listener("write the company", done, total, "tickets")
-            )
-        workspace = Workspace(folder)
-        builds = build(workspace)
+        note, written = prepare(folder, tickets, seed, again)
+        with serving(folder, note.port) as server:
+            note = note.model_copy(update={"port": server.port})
+            place.keep(folder, note)
+            workspace = Workspace(folder)
+            before = {version.ref for version in workspace.record.versions()}
+            builds = build(workspace)
+        tests = test(workspace)
         versions = [workspace.record.resolve(report.dataset) for report in builds]
         comparison, _ = compare(folder, workspace.store, versions)
-        unchanged = not written and all(report.message.startswith("nothing changed") for report in builds)
+        unchanged = not written and all(report.dataset in before for report in builds)
         if not unchanged or note.seconds is None:
-            note = note.model_copy(update={"seconds": time.monotonic() - started, "network": result(watch)})
+            note = note.model_copy(update={"seconds": time.monotonic() - started, "network": result(watch, note.port)})
             place.keep(folder, note)
         write_report(workspace, folder, note, comparison, versions, language)
     return DemoReport(
         workspace=str(folder),
         tickets=note.tickets,
         articles=note.articles,
+        holdings=inventory(note.holdings, versions, workspace.record),
         unchanged=unchanged,
         builds=builds,
+        tests=tests,
         planted=comparison,
         seconds=time.monotonic() - started,
         disk_bytes=place.size(folder),
-        network=result(watch),
+        network=result(watch, note.port),
         report=str(folder / REPORT),
         next=[command for command, _ in next_commands(folder)],
     )
+
+
+def prepare(folder: Path, tickets: int | None, seed: int | None, again: bool) -> tuple[Note, bool]:
+    """Write the company's files, where they are not there, and show how far that is."""
+    from stellwerk.demo import folder as place
+    from stellwerk.doors.terminal import progress
+
+    with progress() as listener:
+        return place.prepare(
+            folder, tickets, seed, again, lambda done, total: listener("write the company", done, total, "tickets")
+        )
+
+
+def keep_open(folder: Path, tickets: int | None, seed: int | None, again: bool) -> int:
+    """Serve the company's handbook until Ctrl-C, so that a person can build by hand in another terminal."""
+    from stellwerk.demo import folder as place
+    from stellwerk.demo import telling
+    from stellwerk.demo.handbook_server import serving
+
+    note, _ = prepare(folder, tickets, seed, again)
+    with serving(folder, note.port) as server:
+        place.keep(folder, note.model_copy(update={"port": server.port}))
+        telling.tell_server(server, folder)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
 
 
 def build(workspace: Workspace) -> list[BuildReport]:
@@ -135,6 +172,14 @@ def build(workspace: Workspace) -> list[BuildReport]:
             workspace.listener = listener
             reports.append(OpenWorkspace(workspace).data.build(name))
     return reports
+
+
+def test(workspace: Workspace) -> list[TestReport]:
+    """Run the data tests that the specs ask for."""
+    from stellwerk.demo.company import DATASETS
+    from stellwerk.doors.python import OpenWorkspace
+
+    return [OpenWorkspace(workspace).data.test(name) for name in DATASETS]
 
 
 def look(folder: Path) -> tuple[Comparison, list[Case]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from stellwerk.demo.company import DATASETS, generate, spec_text
 from stellwerk.demo.network import Watched
@@ -24,6 +24,10 @@ SEED: Final = 1
 NOTE: Final = "demo.json"
 WRITTEN: Final = ("raw", "truth")
 SPECS: Final = tuple(f"datasets/{name}.yaml" for name in DATASETS)
+NETWORK: Final = """
+network:
+  allow: [127.0.0.1]                  # the demo's own server, from which the service handbook is read
+"""
 OURS: Final = (*WRITTEN, *SPECS, STATE, FILE, LOCK, ".gitignore", "report.html")
 
 
@@ -33,6 +37,8 @@ class Note(BaseModel):
     tickets: int
     seed: int
     articles: int
+    holdings: dict[str, int] = Field({}, description="how many of each thing the company has")
+    port: int = Field(0, description="at which the handbook's server answered last, so that its address stays")
     seconds: float | None = None
     network: Watched | None = None
 
@@ -65,7 +71,7 @@ def prepare(
         there = None
     if there:
         _check_same(folder, there, tickets, seed)
-        Workspace.init(folder)
+        _make_workspace(folder)
         _write_specs(folder)
         return there, False
     _check_free(folder)
@@ -73,9 +79,9 @@ def prepare(
     shutil.rmtree(partial, ignore_errors=True)
     # Made first: it marks the workspace as a demo's, wherever this is interrupted.
     partial.mkdir(parents=True)
-    Workspace.init(folder)
+    _make_workspace(folder)
     truth = generate(partial, TICKETS if tickets is None else tickets, SEED if seed is None else seed, progress)
-    note = Note(tickets=truth.tickets, seed=SEED if seed is None else seed, articles=truth.articles)
+    note = Note(tickets=truth.tickets, seed=SEED if seed is None else seed, articles=truth.articles, holdings=truth.holdings)
     keep(partial, note)
     _move(folder)
     _write_specs(folder)
@@ -122,6 +128,14 @@ def _partial(folder: Path) -> Path:
     return folder / STATE / "demo"
 
 
+def _make_workspace(folder: Path) -> None:
+    """Make the folder a workspace that may reach the demo's own server."""
+    Workspace.init(folder)
+    said = (folder / FILE).read_text(encoding="utf-8")
+    if "network:" not in said:
+        write_text(folder / FILE, said + NETWORK)
+
+
 def _write_specs(folder: Path) -> None:
     """Write the spec files that are not there; one that a person has changed stays."""
     (folder / "datasets").mkdir(exist_ok=True)
@@ -132,6 +146,8 @@ def _write_specs(folder: Path) -> None:
 
 
 def _check_same(folder: Path, there: Note, tickets: int | None, seed: int | None) -> None:
+    if not there.holdings:
+        raise UserError(f"{folder} holds a demo of an earlier version, which had less; start over with --again")
     for what, wanted, has in (("tickets", tickets, there.tickets), ("seed", seed, there.seed)):
         if wanted is not None and wanted != has:
             raise UserError(

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stellwerk.demo.near_copies import jaccard
-from stellwerk.demo.outcome import Document, Finding
-from stellwerk.demo.truth import BELOW, COPIES, PERSONAL, Planted
+from stellwerk.demo.outcome import JOINED, Document, Finding
+from stellwerk.demo.truth import BELOW, COPIES, HEAD, PERSONAL, Planted
 from stellwerk.text.normalise import normalise
 
 Specs = Mapping[str, Any]
+OCR_RULE = "ocr_needed"  # the reader's name for pages that are pictures
 WORD = re.compile(r"\w+")
 
 
@@ -32,6 +33,9 @@ def searched(kind: str, spec: Mapping[str, Any]) -> bool:
         "truncated": "incomplete_end" in select,
         "outlier": outliers is not None or bool({"machine_hours", "amount_eur"} & set(select)),
         "junk": bool({"words", "base64_share", "chars"} & set(select)),
+        "orphan": any(test.get("column") in JOINED and test.get("not_null") for test in spec["tests"]),
+        "scan": True,
+        "damaged_file": True,
     }
     return bool(answers.get(kind, False))
 
@@ -54,13 +58,17 @@ def judge(row: Planted, found: Mapping[str, Document], specs: Specs) -> str | No
         return _mojibake(row, document, spec)
     if row.kind in PERSONAL:
         return _personal(row, document, spec)
+    if row.kind == "orphan":
+        return None if document.missing else f"{row.detail['column']} points nowhere, yet no joined column is empty"
+    if row.kind in ("scan", "damaged_file"):
+        return _unread(row, document)
     return None if document.dropped else f"kept: {_kept(row, document, spec)}"
 
 
 def touches(finding: Finding, row: Planted, document: Document) -> bool:
-    """Whether a finding overlaps a planted value."""
-    place = _place(row, document.text)
-    return finding.column == "text" and place is not None and finding.start < place[1] and place[0] < finding.end
+    """Whether a finding overlaps a planted value, wherever in the document that stands."""
+    places = _places(row, document)
+    return any(finding.column == column and finding.start < end and start < finding.end for column, start, end in places)
 
 
 def core(row: Planted) -> str:
@@ -108,27 +116,51 @@ def _personal(row: Planted, document: Document, spec: Mapping[str, Any]) -> str 
     shape = row.detail["format"]
     if not searched(row.kind, spec):
         return f"datasets/{document.dataset}.yaml asks for no such step"
-    place = _place(row, document.text)
-    if place is None:
-        return f"written as: {shape}; it does not stand in the text that was searched"
-    spans = [(f.start, f.end) for f in document.findings if f.kind == PERSONAL[row.kind] and f.column == "text"]
-    signs = [i for i in range(*place) if document.text[i].isalnum()]
-    covered = sum(any(start <= i < end for start, end in spans) for i in signs)
+    places = _places(row, document)
+    if not places and shape == HEAD:
+        return None  # it did not come into the dataset
+    if not places:
+        return f"written as: {shape}; it does not stand in what was searched"
+    for column, start, end in places:
+        reason = _uncovered(row, document, column, start, end)
+        if reason:
+            return f"written as: {shape}{reason}"
+    return None
+
+
+def _uncovered(row: Planted, document: Document, column: str, start: int, end: int) -> str | None:
+    """What is left of a value at one place; None where findings of its kind cover every letter and digit."""
+    text = document.text if column == "text" else document.cells[column]
+    spans = [(f.start, f.end) for f in document.findings if f.kind == PERSONAL[row.kind] and f.column == column]
+    signs = [i for i in range(start, end) if text[i].isalnum()]
+    covered = sum(any(first <= i < last for first, last in spans) for i in signs)
     if covered == len(signs):
         return None
     if covered:
-        return f"written as: {shape}; only {covered} of {len(signs)} letters and digits were found"
-    others = {f.kind for f in document.findings if f.column == "text" and f.start < place[1] and place[0] < f.end}
-    return f"written as: {shape}" + (f"; taken for {', '.join(sorted(others))}" if others else "")
+        return f"; only {covered} of {len(signs)} letters and digits were found"
+    others = {f.kind for f in document.findings if f.column == column and f.start < end and start < f.end}
+    return f"; taken for {', '.join(sorted(others))}" if others else "; not found"
 
 
-def _place(row: Planted, text: str) -> tuple[int, int] | None:
-    value = str(row.detail["value"]).replace("\xa0", " ")
-    whole, part = text.find(value), core(row)
-    if whole < 0:
+def _places(row: Planted, document: Document) -> list[tuple[str, int, int]]:
+    """Where the part of a value that must not be left stands: column, start, end."""
+    value, part = str(row.detail["value"]).replace("\xa0", " "), core(row)
+    texts = {"text": document.text, **document.cells}
+    offset = value.rfind(part)
+    return [
+        (column, found.start() + offset, found.start() + offset + len(part))
+        for column, text in texts.items()
+        for found in re.finditer(re.escape(value), text)
+    ]
+
+
+def _unread(row: Planted, document: Document) -> str | None:
+    if not document.dropped:
+        return f"kept: {document.scores.get('words')} words"
+    named = document.rule == OCR_RULE
+    if document.step == "read" and named == (row.kind == "scan"):
         return None
-    start = whole + value.rfind(part)
-    return start, start + len(part)
+    return f"dropped by {document.rule}, which does not say what is wrong"
 
 
 def _kept(row: Planted, document: Document, spec: Mapping[str, Any]) -> str:

@@ -1,14 +1,16 @@
-"""Writes the sample company's knowledge base: help-centre pages as HTML, service handbook sheets as Markdown.
+"""Writes the sample company's knowledge base: help-centre pages as HTML, and the service handbook that its REST API serves.
 
-A page has what pages have around an article: navigation, cookie banner, footer. Some articles carry a planted defect, which
-is reported by the file's path; the wording stands in wording/knowledge_*.yaml.
+A page has what pages have around an article: navigation, cookie banner, footer. Sheets of the handbook stand in one JSON
+file, from which demo/handbook_server.py answers. Some articles carry a planted defect; the wording is in
+wording/knowledge_*.yaml.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
 from random import Random
@@ -21,6 +23,7 @@ from stellwerk.demo.near_copies import jaccard
 from stellwerk.demo.phrases import Template, compile_template, draws, fill, pick, read_wording
 
 EDITED = datetime(2026, 6, 1, 9, 0)
+HANDBOOK = "raw/handbook.json"
 VARIANTS = 6  # articles on each topic and language, each about another machine and part
 SECTIONS = {"about": 2, "steps": 5, "notes": 2}
 # How many articles carry each defect.
@@ -29,7 +32,7 @@ DEFECTS = {"exact_duplicate": 3, "near_duplicate": 4, "mojibake": 3, "truncated"
 
 @dataclass
 class Article:
-    """One article: its words, and the file that holds them."""
+    """One article: its words, and its name: of a file for a help page, an id for a sheet of the handbook."""
 
     name: str
     language: str
@@ -45,16 +48,22 @@ class Article:
             lines += [heading, *sentences]
         return "\n\n".join(lines)
 
-    def path(self) -> str:
-        """The file's path in the workspace: HTML for German and English help pages, Markdown for handbook sheets."""
-        return f"raw/knowledge/{self.name}"
+    @property
+    def page(self) -> bool:
+        """Whether it is a page of the help centre."""
+        return self.name.endswith(".html")
+
+    @property
+    def doc(self) -> str:
+        """The document's name in a build of datasets/knowledge.yaml."""
+        return f"help:raw/knowledge/{self.name}" if self.page else f"handbook:{self.name}"
 
 
 def write_knowledge_base(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
     """Write all articles and yield the truth of each planted defect.
 
     Args:
-        folder: of the workspace; the articles go to raw/knowledge
+        folder: of the workspace; pages go to raw/knowledge, sheets to raw/handbook.json
         seed: of the whole corpus
 
     Yields:
@@ -65,14 +74,12 @@ def write_knowledge_base(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
     planted = list(_plant(rng, articles))
     (folder / "raw" / "knowledge").mkdir(parents=True, exist_ok=True)
     for article in articles:
-        content = _html(article) if article.name.endswith(".html") else _markdown(article)
-        (folder / article.path()).write_bytes(content.encode("utf-8"))
+        if article.page:
+            (folder / "raw" / "knowledge" / article.name).write_bytes(_html(article).encode("utf-8"))
+    sheets = [_sheet(place, article) for place, article in enumerate(article for article in articles if not article.page)]
+    text = json.dumps({"articles": sheets}, ensure_ascii=False, indent=1) + "\n"
+    (folder / HANDBOOK).write_bytes(text.encode("utf-8"))
     yield from planted
-
-
-def document_id(path: str) -> str:
-    """The document's name in a build of datasets/knowledge.yaml: `help` holds the pages, `handbook` the sheets."""
-    return f"{'help' if path.endswith('.html') else 'handbook'}:{path}"
 
 
 def _index() -> Iterator[tuple[str, str, int]]:
@@ -99,10 +106,8 @@ def _article(rng: Random, seed: int, language: str, topic: str, variant: int) ->
         sections.append((wording["headings"][section], [say(lines[place]) for place in kept]))
     general = [compile_template(line) for line in wording["general"].splitlines()]
     sections[-1][1].extend(say(template) for template in sorted(general, key=lambda _: rng.random())[:2])
-    suffix = "html" if variant % 3 else "md"
-    return Article(
-        f"{language}-{topic}-{variant + 1}.{suffix}", language, say(compile_template(parts["title"])), sections, slots
-    )
+    name = f"{language}-{topic}-{variant + 1}" + (".html" if variant % 3 else "")
+    return Article(name, language, say(compile_template(parts["title"])), sections, slots)
 
 
 def _plant(rng: Random, articles: list[Article]) -> Iterator[dict[str, Any]]:
@@ -111,12 +116,12 @@ def _plant(rng: Random, articles: list[Article]) -> Iterator[dict[str, Any]]:
     for kind, wanted in DEFECTS.items():
         while wanted and free:
             article = articles[free.pop()]
-            row: dict[str, Any] = {"kind": kind, "doc": document_id(article.path())}
+            row: dict[str, Any] = {"kind": kind, "doc": article.doc}
             if kind in ("exact_duplicate", "near_duplicate"):
                 original = articles[free.pop()]
                 copy = _copy(rng, article, original, kind)
                 articles.append(copy)
-                row = {"kind": kind, "doc": document_id(copy.path()), "partner": document_id(original.path())}
+                row = {"kind": kind, "doc": copy.doc, "partner": original.doc}
                 row["detail"] = {"jaccard": round(jaccard(original.words, copy.words), 4)}
             else:
                 detail = _spoil(rng, article, kind)
@@ -128,12 +133,12 @@ def _plant(rng: Random, articles: list[Article]) -> Iterator[dict[str, Any]]:
 
 
 def _copy(rng: Random, place: Article, original: Article, kind: str) -> Article:
-    stem, suffix = original.name.rsplit(".", 1)
+    stem, dot, suffix = original.name.partition(".")
     sections = [(heading, list(sentences)) for heading, sentences in original.sections]
     if kind == "near_duplicate":
         sections[-1][1][-1] = place.sections[-1][1][-1]
     ending = "alt" if original.language == "de" else "old"
-    return Article(f"{stem}-{ending}.{suffix}", original.language, original.title, sections, original.slots)
+    return Article(f"{stem}-{ending}{dot}{suffix}", original.language, original.title, sections, original.slots)
 
 
 def _spoil(rng: Random, article: Article, kind: str) -> dict[str, Any] | None:
@@ -166,13 +171,18 @@ def _spoil(rng: Random, article: Article, kind: str) -> dict[str, Any] | None:
     return {"value": value, "format": "plain", "normal": normal}
 
 
-def _markdown(article: Article) -> str:
-    lines = [f"# {article.title}", ""]
+def _sheet(place: int, article: Article) -> dict[str, Any]:
+    """A sheet of the handbook as the API gives it; its text is Markdown."""
+    lines: list[str] = []
     for number, (heading, sentences) in enumerate(article.sections):
         lines += [f"## {heading}", ""]
         lines += [f"{place + 1}. {line}" for place, line in enumerate(sentences)] if number == 1 else [" ".join(sentences)]
         lines.append("")
-    return "\n".join(lines)
+    edited = EDITED + timedelta(hours=place * 53)
+    return {
+        "id": article.name, "language": article.language, "title": article.title, "body": "\n".join(lines).strip(),
+        "updated_at": f"{edited:%Y-%m-%dT%H:%M:%SZ}",
+    }  # fmt: skip
 
 
 def _html(article: Article) -> str:

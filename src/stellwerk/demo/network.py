@@ -1,7 +1,8 @@
 """Watches whether this process or its workers speak to other machines while a demo runs.
 
 Two ways, neither of them complete: Python's own sockets in this process, each attempt of them; and the open connections of
-this process and those it started, looked at several times a second where the system has /proc. Says which were watched.
+this process and those it started, looked at several times a second where the system has /proc. Says which were watched, and
+tells the demo's own server on this machine from all else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ipaddress
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ class Watched(BaseModel):
     attempts: int = Field(description="connections and name look-ups that Python's sockets tried to another machine")
     connections: int = Field(description="open connections to other machines that were seen")
     looks: int = Field(description="how often open connections were looked at; 0 where the system has no /proc")
+    own: int = Field(0, description="connections of Python's sockets to the demo's own server on this machine")
+    local: int = Field(0, description="connections of Python's sockets to anything else on this machine")
 
 
 @dataclass
@@ -37,6 +41,7 @@ class _Watch:
     attempts: int = 0
     looks: int = 0
     seen: set[str] = field(default_factory=set)
+    ports: Counter[int] = field(default_factory=Counter)  # of this machine, with the number of connections
 
 
 _active: list[_Watch] = []
@@ -74,9 +79,17 @@ def watching() -> Iterator[_Watch]:
         _active.remove(watch)
 
 
-def result(watch: _Watch) -> Watched:
-    """What a watch has seen."""
-    return Watched(attempts=watch.attempts, connections=len(watch.seen), looks=watch.looks)
+def result(watch: _Watch, port: int = 0) -> Watched:
+    """What a watch has seen.
+
+    Args:
+        watch: as `watching` gives it.
+        port: of the demo's own server.
+    """
+    own = watch.ports[port]
+    return Watched(
+        attempts=watch.attempts, connections=len(watch.seen), looks=watch.looks, own=own, local=watch.ports.total() - own
+    )
 
 
 def open_connections() -> set[str]:
@@ -139,6 +152,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     looked_up = event in ("socket.getaddrinfo", "socket.gethostbyname")
     address = arguments[0] if looked_up else arguments[-1]
     host = address[0] if isinstance(address, tuple) else address if looked_up else None
-    if not local(host):
-        for watch in _active:
+    inward = event == "socket.connect" and isinstance(address, tuple) and len(address) > 1
+    for watch in _active:
+        if not local(host):
             watch.attempts += 1
+        elif inward:
+            watch.ports[address[1]] += 1

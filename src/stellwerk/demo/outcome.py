@@ -6,7 +6,7 @@ Reads one shard at a time and keeps only documents that are asked for or that a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCORES: Final = ("words", "language", "language_score", "incomplete_end")
 PARTS: Final = ("documents", "normalised", "scores", "personal", "ledger")
+KNOWN: Final = ("doc_id", "source", "origin", "text")
+JOINED: Final = ("model", "segment")  # columns that the database adds to a ticket
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Document:
-    """One document after the build; `text` is normalised and not masked."""
+    """One document after the build, or what could not become one.
+
+    Attributes:
+        text: normalised and not masked; empty for what could not be read.
+        missing: the joined columns that have no value.
+        cells: the texts of the other columns.
+    """
 
     doc: str
     dataset: str
@@ -49,6 +57,8 @@ class Document:
     repaired: bool
     scores: dict[str, Any]
     findings: tuple[Finding, ...]
+    missing: tuple[str, ...] = ()
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 def documents(store: Store, version: Version, wanted: set[str]) -> Iterator[Document]:
@@ -60,27 +70,36 @@ def documents(store: Store, version: Version, wanted: set[str]) -> Iterator[Docu
         wanted: ids of documents to return in any case.
 
     Yields:
-        Documents in the order of the dataset; rows that could not be read are no documents.
+        Documents in the order of the dataset, then the rows and files that could not be read.
     """
     for places in zip(*(version.content[part] for part in PARTS), strict=False):
         tables = {part: read_shard(store.path(place)) for part, place in zip(PARTS, places, strict=True)}
         yield from _of_shard(tables, version.name, wanted)
+    for place in version.content["ledger"][len(version.content["documents"]) :]:
+        for row in read_shard(store.path(place)).to_pylist():
+            yield Document(row["doc_id"], version.name, "", True, row["step"], row["rule"], None, None, False, {}, ())
 
 
 def _of_shard(tables: dict[str, pa.Table], dataset: str, wanted: set[str]) -> Iterator[Document]:
     ledger, normalised = tables["ledger"], tables["normalised"]
     findings = _findings(tables["personal"])
-    ids = tables["documents"]["doc_id"]
+    documents = tables["documents"]
+    ids = documents["doc_id"]
+    joined = JOINED if set(JOINED) <= set(documents.column_names) else ()
     touched = pc.or_(pc.equal(ledger["decision"], "dropped"), pc.greater(normalised["mojibake"], 0))
+    for name in joined:
+        touched = pc.or_(touched, pc.is_null(documents[name]))
     asked = pc.is_in(ids, value_set=pa.array(sorted(wanted), pa.string()))
     rows = sorted({*pc.indices_nonzero(pc.or_(touched, asked)).to_pylist(), *findings})
     places = pa.array(rows, pa.int64())
     decided = ledger.take(places).to_pylist()
     scores = tables["scores"].select(list(SCORES)).take(places).to_pylist()
     edited = normalised.select(["text", "mojibake"]).take(places).to_pylist()
-    for row, name, entry, score, edit in zip(rows, ids.take(places).to_pylist(), decided, scores, edited, strict=True):
+    held = documents.take(places).to_pylist()
+    for row, cells, entry, score, edit in zip(rows, held, decided, scores, edited, strict=True):
+        found = tuple(findings.get(row, ()))
         yield Document(
-            name,
+            cells["doc_id"],
             dataset,
             edit["text"],
             entry["decision"] == "dropped",
@@ -90,7 +109,9 @@ def _of_shard(tables: dict[str, pa.Table], dataset: str, wanted: set[str]) -> It
             entry["bound"],
             edit["mojibake"] > 0,
             score,
-            tuple(findings.get(row, ())),
+            found,
+            tuple(name for name in joined if cells[name] is None),
+            {name: value for name, value in cells.items() if isinstance(value, str) and name not in KNOWN},
         )
 
 

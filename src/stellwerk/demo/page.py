@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from stellwerk.demo.company import COMPANY
 from stellwerk.demo.folder import Note
+from stellwerk.demo.inventory import Holding, inventory
 from stellwerk.demo.measured import Rule, bounded, rules
+from stellwerk.demo.network import Watched
 from stellwerk.demo.scoring import Comparison, Line
 from stellwerk.demo.sentences import in_german, named, say
 from stellwerk.demo.truth import BELOW, JOB_OF, KINDS, PERSONAL
@@ -65,7 +67,9 @@ def report(
         weakest_command: shows the weakest point.
         language: en or de.
     """
-    parts: list[Section] = [_weakest(comparison, weakest_command, language), planted(comparison, language)]
+    holdings = inventory(note.holdings, versions, record)
+    parts: list[Section] = [_weakest(comparison, weakest_command, language), holdings_table(holdings, language)]
+    parts.append(planted(comparison, language))
     for version in versions:
         parts += _dataset(version, store, language)
     parts += _personal(versions, language)
@@ -73,10 +77,32 @@ def report(
     parts.append(sections.further([Command(text=text, says=says) for text, says in commands], language))
     return Report(
         title=say("title", language),
-        subtitle=say("subtitle", language, company=COMPANY, tickets=number(note.tickets, language), articles=note.articles),
+        subtitle=say(
+            "subtitle",
+            language,
+            company=COMPANY,
+            tickets=number(note.tickets, language),
+            articles=note.articles,
+            manuals=note.holdings["manuals"],
+            mails=note.holdings["mails"],
+        ),
         headline=_headline(comparison, versions, language),
         sections=tuple(parts),
         footer=tuple(f"{version.ref}, sha256 {version.digest[:16]}" for version in versions),
+    )
+
+
+def holdings_table(holdings: Sequence[Holding], language: Language) -> Table:
+    """The table of what the company has."""
+    labels = (("thing", "text"), ("count", "number"), ("rows_read", "number"), ("how", "text"), ("place", "text"))
+    return Table(
+        title=say("inventory", language),
+        intro=say("inventory_intro", language),
+        columns=tuple(Column.model_validate({"label": say(key, language), "kind": kind}) for key, kind in labels),
+        rows=tuple(
+            (say(f"thing_{held.thing}", language), held.count, held.read, say(f"how_{held.how}", language), held.place)
+            for held in holdings
+        ),
     )
 
 
@@ -242,7 +268,7 @@ def _sources(versions: Sequence[Version], record: Record, language: Language) ->
                     licence=facts["licence"],
                     legal_basis=facts["legal_basis"],
                     retrieved=facts["retrieved"],
-                    files=len(facts["made_from"]["files"]),
+                    files=len(facts["made_from"]["files"]) or None,
                     rows=facts["rows"],
                 )
             )
@@ -262,10 +288,15 @@ def _footprint(note: Note, disk: tuple[int, int], language: Language) -> Numbers
             Number(
                 label=say("network", language),
                 value=watched.attempts + watched.connections,
-                note=say(key, language, looks=number(watched.looks, language)),
+                note=say(key, language, looks=number(watched.looks, language)) + _on_this_machine(watched, language),
             )
         )
     return Numbers(title=word("footprint", language), items=tuple(items))
+
+
+def _on_this_machine(watched: Watched, language: Language) -> str:
+    own = say("network_own", language, own=watched.own) if watched.own else ""
+    return own + (say("network_local", language, local=watched.local) if watched.local else "")
 
 
 def _capital(text: str) -> str:

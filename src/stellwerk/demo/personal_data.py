@@ -40,18 +40,22 @@ def plant_personal(seed: int, ticket: Ticket, kind: str) -> dict[str, Any]:
         What was planted: `value` as printed, `format`, and `normal`, the value without its printing.
     """
     rng = draws(f"personal/{seed}/{ticket.number}/{kind}")
-    if kind == "secret":
-        value, shape = _secret(rng, ticket)
-        normal = value
-    else:
-        makers = {"email": _email, "phone": _phone, "iban": _iban, "credit_card": _card, "person_name": _name}
-        value, shape, normal = makers[kind](rng, ticket)
+    value, shape, normal = draw_value(rng, ticket, kind)
     if shape == "signature":
         ticket.body = f"{ticket.body}\n{value}"
     else:
         sentence = fill(pick(rng, templates("planted")["personal"][ticket.language][kind]), rng, {"value": value})
         ticket.body = insert_sentence(rng, ticket.body, sentence)
     return {"value": value, "format": shape, "normal": normal}
+
+
+def draw_value(rng: Random, ticket: Ticket, kind: str) -> tuple[str, str, str]:
+    """One value of a kind: as printed, the name of that format, and without its printing."""
+    if kind == "secret":
+        value, shape = _secret(rng, ticket)
+        return value, shape, value
+    makers = {"email": _email, "phone": _phone, "iban": _iban, "credit_card": _card, "person_name": _name}
+    return makers[kind](rng, ticket)
 
 
 def insert_sentence(rng: Random, body: str, sentence: str) -> str:
@@ -81,8 +85,8 @@ def _name(rng: Random, ticket: Ticket) -> tuple[str, str, str]:
 
 
 def _email(rng: Random, ticket: Ticket) -> tuple[str, str, str]:
-    first, last = (_ascii(name) for name in _person(rng))
-    firm = "-".join(_ascii(word) for word in ticket.customer.name.split()[:2])
+    first, last = (plain_letters(name) for name in _person(rng))
+    firm = "-".join(plain_letters(word) for word in ticket.customer.name.split()[:2])
     domain = f"{firm}.{pick(rng, ['example', 'example', 'test'])}"
     local = pick(rng, [f"{first}.{last}", f"{first[0]}.{last}", f"{last}", f"{first}_{last}", f"{last}+service"])
     normal = f"{local}@{domain}"
@@ -98,7 +102,8 @@ def _email(rng: Random, ticket: Ticket) -> tuple[str, str, str]:
     return printed[shape], shape, normal
 
 
-def _ascii(text: str) -> str:
+def plain_letters(text: str) -> str:
+    """A name as it stands in an address: small letters without umlauts."""
     text = text.lower().replace("ß", "ss").replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
     return "".join(character for character in text if character in string.ascii_lowercase + "-")
 
@@ -178,7 +183,7 @@ def _secret(rng: Random, ticket: Ticket) -> tuple[str, str]:
             lines = "\n".join(_token(rng, 64, LETTERS + "+/") for _ in range(3))
             return f"-----BEGIN RSA PRIVATE KEY-----\n{lines}\n-----END RSA PRIVATE KEY-----", shape
         case "password in address":
-            return f"https://wartung:{_password(rng)}@portal.{_ascii(ticket.customer.town)}.example/login", shape
+            return f"https://wartung:{_password(rng)}@portal.{plain_letters(ticket.customer.town)}.example/login", shape
         case _:
             wording = templates("planted")["passwords"][ticket.language]
             return fill(pick(rng, wording), rng, {"value": _password(rng)}), shape

@@ -6,7 +6,10 @@ What counts as found:
 - mojibake: the text equals the clean one, normalised likewise (of an article, whose layout is extracted: no word with a
   letter beyond ASCII that the clean article lacks);
 - wrong language, cut off, outlier, junk: the document is dropped, by whichever rule;
-- personal data: findings of the same kind cover every letter and digit of the planted value, so that masking removes it.
+- scans and damaged files: the ledger names the file, with the reason that is true of it;
+- rows that point nowhere: the columns that the database adds are empty, and a data test counts them;
+- personal data: findings of the same kind cover every letter and digit of the planted value wherever it stands, so that masking
+  removes it; an address in the head of an e-mail may as well have been left out of the document.
 
 False alarms are documents that the rules of a kind dropped and in which nothing that should go was planted; texts repaired
 that were sound; findings of personal data that touch no planted value of their kind. What no step searches counts as
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, Field
 
 from stellwerk.demo import truth
-from stellwerk.demo.judging import judge, searched, touches
+from stellwerk.demo.judging import OCR_RULE, judge, searched, touches
 from stellwerk.demo.outcome import Document, documents
 from stellwerk.demo.truth import BELOW, COPIES, JOB_OF, KINDS, PERSONAL, REMOVED, Planted
 
@@ -40,8 +43,9 @@ KIND_OF_RULE = {
     "incomplete_end": "truncated",
     "machine_hours": "outlier",
     "amount_eur": "outlier",
+    OCR_RULE: "scan",
 }
-STEPS = ("select", "outliers", "duplicates")
+STEPS = ("read", "select", "outliers", "duplicates")
 
 
 class Line(BaseModel):
@@ -156,6 +160,7 @@ def _false(rows: Iterable[Planted], found: Mapping[str, Document], decoys: Mappi
             *_false_drop(document, there, paired),
             *_false_repair(document, there),
             *_false_finds(document, there),
+            *_false_orphan(document, there),
         ):
             looks = [name for name in decoys.get(document.doc, []) if kind in name]
             yield Case(kind, "false alarm", document.doc, reason + (f"; planted as {looks[0]}" if looks else ""))
@@ -163,11 +168,17 @@ def _false(rows: Iterable[Planted], found: Mapping[str, Document], decoys: Mappi
 
 def _false_drop(document: Document, there: Iterable[Planted], paired: set[str]) -> Iterator[tuple[str, str]]:
     if document.dropped and document.rule and document.step in STEPS:
-        kind = kind_of_rule(document.rule)
+        unread = document.step == "read" and document.rule != OCR_RULE
+        kind = "damaged_file" if unread else kind_of_rule(document.rule)
         deserved = any(row.kind in REMOVED for row in there) or (kind in COPIES and document.doc in paired)
         if not deserved:
             value = f"{document.value}, " if document.value else ""
             yield kind, f"dropped by {document.rule}: {value}bound {document.bound}"
+
+
+def _false_orphan(document: Document, there: Iterable[Planted]) -> Iterator[tuple[str, str]]:
+    if document.missing and not any(row.kind == "orphan" for row in there):
+        yield "orphan", f"{', '.join(document.missing)} is empty, though the database knows it"
 
 
 def _false_repair(document: Document, there: Iterable[Planted]) -> Iterator[tuple[str, str]]:

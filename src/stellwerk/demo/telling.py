@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from stellwerk.demo import FOLDER
+from stellwerk.demo.handbook_server import Serving
+from stellwerk.demo.inventory import Holding
 from stellwerk.demo.network import Watched
 from stellwerk.demo.page import weakest_sentence
 from stellwerk.demo.scoring import Case, Comparison, Line
 from stellwerk.demo.sentences import say
 from stellwerk.errors import UserError
-from stellwerk.jobs.data.reports import BuildReport
+from stellwerk.jobs.data.reports import BuildReport, TestReport
 from stellwerk.report.words import Language, number, share
 
 
@@ -27,8 +29,10 @@ class DemoReport(BaseModel):
     workspace: str
     tickets: int
     articles: int
+    holdings: list[Holding] = Field(description="what the company has, and how much of it was read")
     unchanged: bool = Field(description="everything was there before")
     builds: list[BuildReport]
+    tests: list[TestReport] = Field(description="the data tests of each dataset")
     planted: Comparison
     seconds: float = Field(description="wall time of this call")
     disk_bytes: int
@@ -40,10 +44,10 @@ class DemoReport(BaseModel):
 def tell(result: DemoReport, folder: Path) -> None:
     """Print the result for a person."""
     console = Console(highlight=False, soft_wrap=False)
-    console.print(
-        f"\n{number(result.tickets)} tickets and {number(result.articles)} articles of a sample company", style="bold"
-    )
-    for build in result.builds:
+    console.print("\nWhat a sample company has, and how it is read", style="bold")
+    console.print(_inventory(result.holdings))
+    console.print()
+    for build, tests in zip(result.builds, result.tests, strict=True):
         counts = build.counts
         console.print(
             f"{build.dataset}: {number(counts.read)} read = {number(counts.kept)} kept as they were "
@@ -51,6 +55,9 @@ def tell(result: DemoReport, folder: Path) -> None:
         )
         for said in (build.message, *build.warnings):
             console.print(Text(f"  {said}", style="dim"))
+        bad = [check.text for check in tests.results if check.state == "failed"]
+        passed = f"  data tests: {tests.passed} passed"
+        console.print(Text(": ".join([f"{passed}, {len(bad)} not", " ".join(bad)]) if bad else passed, style="dim"))
     console.print()
     console.print(_table(result.planted.lines))
     console.print(Text("false: sound texts dropped or rewritten, and findings of personal data that are none\n", style="dim"))
@@ -112,6 +119,7 @@ def next_commands(folder: Path, language: Language = "en") -> list[tuple[str, st
         ("next_profile", f"stellwerk data profile tickets {_at(folder)}"),
         ("next_test", f"stellwerk data test tickets {_at(folder)}"),
         ("next_show", f"stellwerk show dataset/tickets {_at(folder)}"),
+        ("next_company", command("demo", folder, "--company")),
         ("next_try", "stellwerk data try FILE"),
     ]
     return [(text, say(key, language)) for key, text in listed]
@@ -130,6 +138,28 @@ def explain(doc: str, folder: Path) -> str:
 
 def _at(folder: Path) -> str:
     return f"-w {shlex.quote(str(folder))}"
+
+
+def tell_server(server: Serving, folder: Path) -> None:
+    """Print where the company's server answers, and what a build in another terminal needs."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"The company's handbook answers at {server.address} until you press Ctrl-C.", style="bold")
+    console.print("To build by hand, in another terminal:")
+    for line in (*server.exports(), f"stellwerk data build knowledge {_at(folder)}"):
+        print(line, flush=True)
+
+
+def _inventory(holdings: Sequence[Holding]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("there are", justify="right", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("read", justify="right", no_wrap=True)
+    table.add_column("how")
+    for held in holdings:
+        read = "–" if held.read is None else number(held.read)
+        cells = (number(held.count), say(f"thing_{held.thing}"), read, say(f"how_{held.how}"))
+        table.add_row(*cells, style="dim" if held.read is None else "")
+    return table
 
 
 def _table(lines: Sequence[Line]) -> Table:
@@ -168,3 +198,7 @@ def _tell_costs(console: Console, result: DemoReport) -> None:
         return
     looks = f", and {seen.looks} looks at its and its workers' open connections found none" if seen.looks else ""
     console.print(f"Nothing left this machine: Python's sockets in this process tried to reach no other{looks}.")
+    if seen.own:
+        console.print(f"{seen.own} connections went to 127.0.0.1, the demo's own server, from which the handbook is read.")
+    if seen.local:
+        console.print(f"{seen.local} connections went to other ports of this machine.", style="red")

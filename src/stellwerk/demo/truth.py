@@ -19,6 +19,8 @@ PERSONAL: Final = {
     "secret": "SECRET",
 }
 """Planted kind of personal data -> kind of finding."""
+HEAD: Final = "head"
+"""Format of an address in the head of an e-mail, which a reader may leave out of the document."""
 BELOW: Final = "near_below_bound"
 """Near copies that resemble their original by less than the bound of the spec, which therefore keeps both."""
 
@@ -39,13 +41,29 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "person_name": ("Names of persons", "Namen von Personen"),
     "label_noise": ("Wrong labels", "Falsche Labels"),
     "biased_label": ("Labels unfair to a group", "Labels zum Nachteil einer Gruppe"),
+    "scan": ("Scans without text", "Scans ohne Text"),
+    "damaged_file": ("Damaged files", "Beschädigte Dateien"),
+    "orphan": ("Rows that point nowhere", "Zeilen ohne Gegenstück"),
+    "outdated": ("Outdated values", "Veraltete Angaben"),
     "injection": ("Hidden instructions", "Versteckte Anweisungen"),
+    "broken_rule": ("Broken rules of the process", "Verletzte Regeln im Ablauf"),
+    "rework": ("Cases that go round again", "Vorgänge, die sich wiederholen"),
+    "bottleneck": ("Steps that all wait for", "Engpässe im Ablauf"),
 }
 """Kinds in the order of the table, with their names in English and German."""
-JOB_OF: Final = {"person_name": "data", "label_noise": "data", "biased_label": "ethics", "injection": "security"}
+JOB_OF: Final = {
+    "person_name": "data",
+    "label_noise": "data",
+    "biased_label": "ethics",
+    "outdated": "data",
+    "injection": "security",
+    "broken_rule": "strategy",
+    "rework": "strategy",
+    "bottleneck": "strategy",
+}
 """Kinds that no step searches yet, with the job whose task they are."""
 COPIES: Final = ("exact_duplicate", "near_duplicate", BELOW)
-REMOVED: Final = (*COPIES, "wrong_language", "truncated", "outlier", "junk")
+REMOVED: Final = (*COPIES, "wrong_language", "truncated", "outlier", "junk", "scan", "damaged_file")
 """Kinds that a build should drop."""
 
 

@@ -35,6 +35,7 @@ TITLES = {
 BY_HAND = {
     "init": "Make a folder a workspace.",
     "doctor": "Say what is installed, missing and reachable.",
+    "worker": "Work on queued runs, and start what schedules are due for.",
     "demo": "Make a workspace of a sample company and run its jobs.",
 }
 TOP = {
@@ -77,7 +78,11 @@ def build(arguments: list[str]) -> App:
     """The program with the package that the arguments name; the others are there by name and title only."""
     app = App(name="stellwerk", help=HELP, version=__version__, help_format="plaintext")
     wanted = next(iter(_words(arguments)), "")
-    by_hand = {"init": "stellwerk.doors.local:init", "doctor": "stellwerk.doors.local:doctor"}
+    by_hand = {
+        "init": "stellwerk.doors.local:init",
+        "doctor": "stellwerk.doors.local:doctor",
+        "worker": "stellwerk.doors.worker:worker",
+    }
     for name, place in {**by_hand, **{e.name: e.value for e in entry_points(group="stellwerk.commands")}}.items():
         # A command that is not called is not imported: its line in the help stands here.
         app.command(place, name=name, **({} if name == wanted else {"help": BY_HAND.get(name, f"The command {name}.")}))
@@ -103,6 +108,8 @@ def command(entry: Operation) -> Callable[..., int]:
         bound.apply_defaults()
         values = dict(bound.arguments)
         as_json, folder = values.pop("json"), values.pop("workspace")
+        if values.pop("queue", False):
+            return _enqueue(entry, values, as_json, folder)
         return _execute(entry, values, as_json, folder)
 
     parameters = [
@@ -114,10 +121,12 @@ def command(entry: Operation) -> Callable[..., int]:
         )
         for p in entry.parameters.values()
     ]
-    common = {
+    common: dict[str, tuple[Any, Any]] = {
         "json": (False, Annotated[bool, Parameter(help="print the result as JSON", negative=())]),
         "workspace": (None, Annotated[Path | None, Parameter(["--workspace", "-w"], help="the folder of the workspace")]),
     }
+    if entry.kind == "run":
+        common["queue"] = (False, Annotated[bool, Parameter(help="hand it to a worker and return at once", negative=())])
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
         for name, (default, hint) in common.items()
@@ -156,6 +165,19 @@ def _execute(entry: Operation, values: dict[str, Any], as_json: bool, folder: Pa
         return entry.exit_code(result) if entry.exit_code else 0
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return entry.exit_code(result) if entry.exit_code else 0
+
+
+def _enqueue(entry: Operation, values: dict[str, Any], as_json: bool, folder: Path | None) -> int:
+    from stellwerk.doors.terminal import show
+    from stellwerk.runs import queue
+    from stellwerk.workspace import Workspace
+
+    workspace = Workspace(folder) if folder else Workspace.find()
+    run = queue.enqueue(workspace, entry, values)
+    position = queue.positions(workspace.record).get(run)
+    then = f"stellwerk runs follow {run[:8]}"
+    show(queue.Queued(run=run[:8], id=run, operation=entry.path, state="queued", position=position, next=then), as_json)
+    return 0
 
 
 def _nearby() -> Any:

@@ -62,18 +62,20 @@ class Engine:
             StellwerkError: a kernel failed or its process died; finished items were given before.
         """
         task: dict[str, Any] = {
-            "root": str(self.store.root),
             "module": kernel.__module__,
             "function": kernel.__qualname__,
             "parameters": dict(parameters or {}),
         }
         if min(len(items), self.workers) <= 1 or self._bytes(items) < ALONE_BYTES:
             for index, item in enumerate(items):
-                yield index, _outcome(work(**task, item=item))
+                yield index, _outcome(work(self.store, **task, item=item))
             return
-        calls = [json.dumps({**task, "item": dict(item)}) for item in items]
+        address = json.dumps(self.store.address)
+        calls = [json.dumps({**task, "store": address, "item": dict(item)}) for item in items]
         for index, answer in self._pool.run(calls):
-            yield index, _outcome(json.loads(answer))
+            found = json.loads(answer)
+            self.store.count(found.get("written", 0))
+            yield index, _outcome(found)
 
     def close(self) -> None:
         """End the worker processes; they are started again when they are needed."""
@@ -82,7 +84,7 @@ class Engine:
 
     def _bytes(self, items: Sequence[Mapping[str, Any]]) -> int:
         values = (value for item in items for value in item.values() if isinstance(value, str) and value.startswith(PREFIX))
-        return sum(self.store.path(value).stat().st_size for value in values)
+        return sum(path.stat().st_size for path in self.store.paths(values))
 
     def group(self, shards: Sequence[str], keys: Sequence[str], gather: str) -> pa.Table:
         """Bring rows with equal keys together, over all shards; groups of one are left out.
@@ -100,7 +102,7 @@ class Engine:
 
             return pa.table({**{key: pa.nulls(0) for key in keys}, gather: pa.array([], pa.list_(pa.null()))})
         daft = _daft()
-        frame = daft.read_parquet([str(self.store.path(shard)) for shard in shards]).select(*keys, gather)
+        frame = daft.read_parquet([str(path) for path in self.store.paths(shards)]).select(*keys, gather)
         for key in keys:
             frame = frame.where(daft.col(key).not_null())
         grouped = frame.groupby(*keys).agg(daft.col(gather).list_agg().alias(gather))

@@ -6,6 +6,7 @@ compiled patterns stay in the process from call to call.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -15,21 +16,19 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from stellwerk.engine.shards import read_shard, write_shard
 from stellwerk.errors import StellwerkError, UserError, where
-from stellwerk.store.store import PREFIX, Store
+from stellwerk.store.store import PREFIX, Store, open_store
 
 
-def work(root: str, module: str, function: str, parameters: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+def work(store: Store, module: str, function: str, parameters: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     """Run a kernel on one item.
 
     Returns:
         `shard`, the reference of the result; or `error`, a sentence, with `by_user` or `trace`.
     """
-    store = Store(Path(root))
     try:
         kernel = getattr(importlib.import_module(module), function)
         given = {name: _table(store, value) for name, value in item.items()}
@@ -50,7 +49,23 @@ def serve() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        print(json.dumps(work(**json.loads(line))), file=answers, flush=True)
+        print(json.dumps(_answer(**json.loads(line))), file=answers, flush=True)
+
+
+def _answer(store: str, **call: Any) -> dict[str, Any]:
+    """Run a kernel for another process, and say how many bytes this added to the store."""
+    try:
+        opened = _opened(store)
+    except StellwerkError as error:
+        return {"error": str(error), "by_user": isinstance(error, UserError)}
+    before = opened.written
+    return {**work(opened, **call), "written": opened.written - before}
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(address: str) -> Store:
+    """A store stays open from call to call, with its connections and what it remembers."""
+    return open_store(json.loads(address))
 
 
 def _end_with(parent: int) -> None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Float, Integer, Table, select, update
+from sqlalchemy import Connection, Float, Integer, String, Table, inspect, select, update
 
 from stellwerk.record import tables
 
 START = "0" * 64
 PAGE = 500
 UNREADABLE = (ValueError, TypeError, RecursionError)
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # PostgreSQL holds no NUL in a text, and neither database half a character
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def plain(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
             value = float(value) + 0.0  # SQLite keeps no negative zero
         elif isinstance(column.type, Integer) and value is not None:
             value = int(value)
+        elif isinstance(column.type, String) and isinstance(value, str):
+            value = _NO_TEXT.sub("\ufffd", value)
         elif isinstance(value, dict | list | tuple):
             value = json.loads(canonical(value))
         found[column.name] = value
@@ -136,7 +140,8 @@ def _heads(own: Iterable[Anchor], hashes: Mapping[int, str], anchors: Iterable[A
 
 
 def _rows(connection: Connection, latest: dict[tuple[str, str], str]) -> Iterator[str]:
-    for table in tables.JOURNALED:
+    there = set(inspect(connection).get_table_names())
+    for table in (table for table in tables.JOURNALED if table.name in there):  # an older record may lack the newest
         for key, digest in _digests(connection, table):
             known = latest.pop((table.name, key), None)
             if known is None:

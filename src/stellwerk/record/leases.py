@@ -1,7 +1,8 @@
 """Leases: at most one process works on a run, and one that lost its lease can no longer commit.
 
 A lease has an expiry that its holder pushes ahead (heartbeat) and a token that grows with each change of hands (fencing):
-a paused process that wakes up late finds a newer token and stops before it writes.
+a paused process that wakes up late finds a newer token and stops before it writes. Expiry is told by the database's clock where
+it has one, so that the clocks of several machines need not agree.
 """
 
 from __future__ import annotations
@@ -9,15 +10,42 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, extract, func, select
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from stellwerk.errors import StellwerkError
-from stellwerk.record import tables
+from stellwerk.errors import StellwerkError, UserError
+from stellwerk.record import connecting, tables
 from stellwerk.record.database import Database
 
-SECONDS = 30.0
+USUAL = 30.0
+
+
+def configured() -> float:
+    """How many seconds a lease lasts without a heartbeat; STELLWERK_LEASE_SECONDS changes it, on all machines alike.
+
+    Raises:
+        UserError: the variable is no such number.
+    """
+    given = os.environ.get("STELLWERK_LEASE_SECONDS", str(USUAL))
+    seconds = float(given) if given.replace(".", "", 1).isdecimal() else 0.0
+    if not 1 <= seconds <= 86400:
+        raise UserError(f"STELLWERK_LEASE_SECONDS is {given[:20]!r}, expected seconds from 1 to 86400; unset it for {USUAL:g}")
+    return seconds
+
+
+def _seconds() -> float:
+    """A wrong value is told where it matters, by a worker; it must not keep everything else from starting."""
+    try:
+        return configured()
+    except UserError:
+        return USUAL
+
+
+SECONDS = _seconds()
 
 
 class LeaseLost(StellwerkError):
@@ -31,15 +59,21 @@ def claim(database: Database, key: str, seconds: float = SECONDS) -> int | None:
         The fencing token, or None while another process holds the lease.
     """
     with database.writing() as connection:
-        row = connection.execute(select(tables.lease).where(tables.lease.c.id == key)).one_or_none()
-        values = {"holder": _holder(os.getpid()), "expires": time.time() + seconds}
-        if row is None:
-            connection.execute(tables.lease.insert(), {"id": key, "token": 1, **values})
-            return 1
-        if row.expires > time.time() and not _dead(row.holder):
-            return None
-        connection.execute(tables.lease.update().where(tables.lease.c.id == key).values(token=row.token + 1, **values))
-        return int(row.token) + 1
+        return take(connection, key, seconds)
+
+
+def take(connection: Connection, key: str, seconds: float) -> int | None:
+    """Take the lease within a transaction that holds the head of the journal; None while another process holds it."""
+    lease, clock = tables.lease, moment(connection)
+    row = connection.execute(select(lease).where(lease.c.id == key).with_for_update()).one_or_none()
+    values = {"holder": holder(), "expires": clock + seconds}
+    if row is None:
+        connection.execute(lease.insert(), {"id": key, "token": 1, **values})
+        return 1
+    if row.expires > clock and not dead(row.holder):
+        return None
+    connection.execute(lease.update().where(lease.c.id == key).values(token=row.token + 1, **values))
+    return int(row.token) + 1
 
 
 def renew(database: Database, key: str, token: int, seconds: float = SECONDS) -> bool:
@@ -47,13 +81,28 @@ def renew(database: Database, key: str, token: int, seconds: float = SECONDS) ->
     with database.engine.connect().execution_options(writes=True) as connection, connection.begin():
         lease = tables.lease
         statement = lease.update().where(lease.c.id == key, lease.c.token == token)
-        return connection.execute(statement.values(expires=time.time() + seconds)).rowcount == 1
+        return connection.execute(statement.values(expires=moment(connection) + seconds)).rowcount == 1
+
+
+@contextmanager
+def fenced(database: Database, key: str, token: int) -> Iterator[Connection]:
+    """A short transaction of the lease's holder on tables of the moment, which needs no place in the journal.
+
+    Raises:
+        LeaseLost: another process has the lease now; nothing is written.
+    """
+    try:
+        with database.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            check(connection, key, token)
+            yield connection
+    except (OperationalError, InterfaceError) as error:
+        raise connecting.sentence(error, database.place) from None
 
 
 def check(connection: Connection, key: str, token: int) -> None:
-    """Fence a commit: raise LeaseLost unless the token is still the newest."""
-    current = connection.execute(select(tables.lease.c.token).where(tables.lease.c.id == key)).scalar()
-    if current != token:
+    """Fence a commit: raise LeaseLost unless the token is still the newest; until the end of the transaction it stays so."""
+    query = select(tables.lease.c.token).where(tables.lease.c.id == key).with_for_update(read=True)
+    if connection.execute(query).scalar() != token:
         raise LeaseLost(f"run {key[:8]} was taken over by another process; nothing more was written by this one")
 
 
@@ -71,15 +120,23 @@ def held(database: Database, key: str) -> bool:
 def is_held(connection: Connection, key: str) -> bool:
     """Whether a living process works on the run, as a transaction sees it."""
     row = connection.execute(select(tables.lease).where(tables.lease.c.id == key)).one_or_none()
-    return row is not None and row.expires > time.time() and not _dead(row.holder)
+    return row is not None and row.expires > moment(connection) and not dead(row.holder)
 
 
-def _holder(pid: int) -> str:
-    return f"{socket.gethostname()} {_boot()} {pid} {_started(pid)}"
+def moment(connection: Connection) -> float:
+    """Seconds since 1970 by the clock that all holders share: the database's; those of a SQLite file share a machine."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
+    return time.time()
 
 
-def _dead(holder: str) -> bool:
-    """True only where it is certain: same machine, same boot, and no such process any more."""
+def holder() -> str:
+    """This process, as other processes can tell whether it lives: host, boot, process, start of the process."""
+    return f"{socket.gethostname()} {_boot()} {os.getpid()} {_started(os.getpid())}"
+
+
+def dead(holder: str) -> bool:
+    """True only where it is certain: same machine, same boot, and no such process any more; a stopped one is not dead."""
     host, boot, pid, started = holder.split(" ")
     if (host, boot) != (socket.gethostname(), _boot()):
         return False

@@ -75,7 +75,8 @@ class Transaction:
 
     def update(self, table: Table, key: str, **changes: Any) -> dict[str, Any]:
         """Change a row; the journal gets the digest of what it is now."""
-        self.connection.execute(table.update().where(table.c.id == key).values(**changes))
+        stored = journal.plain(table, changes)
+        self.connection.execute(table.update().where(table.c.id == key).values({name: stored[name] for name in changes}))
         row = dict(self.connection.execute(select(table).where(table.c.id == key)).mappings().one())
         self.written.append((table, row))
         return row
@@ -235,6 +236,12 @@ class Record:
             numbers = ", ".join(f"@{version.number}" for version in versions[-8:])
             raise UserError(f"{kinds[0]}/{name} has no version {wanted!r}; it has: {numbers}")
         return chosen[0]
+
+    def latest(self, kind: str, name: str) -> Version | None:
+        """The version that `latest` of an asset points to; None where nothing was made yet."""
+        newest = select(tables.alias.c.version).where(tables.alias.c.name == "latest")
+        found = self.versions(tables.asset.c.kind == kind, tables.asset.c.name == name, tables.version.c.id.in_(newest))
+        return found[0] if found else None
 
     def aliases(self, version: Version) -> dict[str, str]:
         """The aliases of a version's asset: name to version id."""

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import UserError
 from stellwerk.record import journal, tables
+from stellwerk.record.connecting import RecordUnreachable
 from stellwerk.record.record import Record, Transaction, now, version_id
 
 FORMAT = "stellwerk-record/1"
@@ -83,6 +84,8 @@ def import_(record: Record, path: Path, person: str) -> Transfer:
         with record.writing(person) as transaction:
             taken = Counter(name for name, row in _ordered(rows) if _take(transaction, name, row))
             tainted = _taint(transaction, rows)
+    except RecordUnreachable:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, SQLAlchemyError):
         raise UserError(f"{path}: its rows do not fit together, so nothing was imported; export it again") from None
     return Transfer(len(rows), taken.total(), anchor, taken["erasure"], tainted)
@@ -127,7 +130,7 @@ def _take(transaction: Transaction, name: str, row: dict[str, Any]) -> int:
     connection = transaction.connection
     if connection.execute(select(table.c.id).where(table.c.id == row["id"])).first():
         return 0
-    _check_columns(table, row)
+    check_columns(table, row)
     if name == "version":
         _check_identity(connection, row)
         taken = select(func.max(table.c.number)).where(table.c.asset == row["asset"])
@@ -157,8 +160,13 @@ def _taint(transaction: Transaction, rows: Iterable[tuple[str, dict[str, Any]]])
     return marked
 
 
-def _check_columns(table: Table, row: dict[str, Any]) -> None:
-    """SQLite would take a text for a number."""
+def check_columns(table: Table, row: dict[str, Any]) -> None:
+    """Check a row that comes from a file; SQLite would take a text for a number.
+
+    Raises:
+        ValueError: it has other columns.
+        TypeError: a value has another type than its column.
+    """
     if row.keys() != set(table.c.keys()):
         raise ValueError(f"columns of {table.name}")
     for column in table.columns:

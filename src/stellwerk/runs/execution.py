@@ -8,22 +8,22 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import StellwerkError, UserError, where
 from stellwerk.operation import LocalPath, Operation, Ref, Sensitive, Spec, find
 from stellwerk.record import leases, tables
-from stellwerk.record.record import now
-from stellwerk.run import Interrupted, Listener, Run
+from stellwerk.record.connecting import RecordUnreachable
+from stellwerk.record.record import Transaction, now
+from stellwerk.run import BudgetSpent, Interrupted, Listener, Run
+from stellwerk.runs.heartbeat import heartbeat
 from stellwerk.specfile import parse, read_text
 from stellwerk.workspace import Workspace
 
@@ -34,14 +34,38 @@ ENDED = ("done", "failed", "cancelled")
 ABOVE = ("doors", "demo", "release", "gateway", "jobs")
 
 
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a run needs in order to be noted: checked parameters, spec files as they are now, references as versions."""
+
+    operation: Operation
+    parameters: dict[str, Any]
+    snapshots: dict[str, dict[str, Any]]
+
+
 def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> str:
-    """Note a run with all that it needs: checked parameters, spec files as they are now, references as versions.
+    """Note a run with all that it needs.
 
     Returns:
         The id of the run.
 
     Raises:
         UserError: a value, spec file or reference is wrong; nothing was noted.
+    """
+    prepared = prepare(workspace, operation, values)
+    with workspace.record.writing(workspace.person) as transaction:
+        return note(transaction, prepared)
+
+
+def prepare(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> Prepared:
+    """Check the values of a call, and keep what they name as it is now.
+
+    Raises:
+        UserError: a value, spec file or reference is wrong.
     """
     checked = operation.validate(values)
     snapshots: dict[str, dict[str, Any]] = {}
@@ -65,12 +89,16 @@ def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]
             case Sensitive():
                 value = {"keyed": workspace.keyed(str(value))}
         kept[name] = value
-    with workspace.record.writing(workspace.person) as transaction:
-        row = transaction.insert(
-            tables.run, operation=operation.path, parameters=_as_json(kept), snapshots=snapshots,
-            code=code_digest(operation.function.__module__), state="queued", person=transaction.person,
-            created=transaction.at,
-        )  # fmt: skip
+    return Prepared(operation, _as_json(kept), snapshots)
+
+
+def note(transaction: Transaction, prepared: Prepared) -> str:
+    """Write a run that waits to be worked on; returns its id."""
+    row = transaction.insert(
+        tables.run, operation=prepared.operation.path, parameters=prepared.parameters, snapshots=prepared.snapshots,
+        code=code_digest(prepared.operation.function.__module__), state="queued", person=transaction.person,
+        created=transaction.at,
+    )  # fmt: skip
     return str(row["id"])
 
 
@@ -107,10 +135,38 @@ def execute(
     if token is None:
         raise UserError(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
     try:
-        run = _begin(workspace, run_id, code_digest(operation.function.__module__), token, listener)
-        result = _work(run, operation, checked)
+        return execute_held(workspace, run_id, token, operation, checked, listener)
     finally:
-        leases.release(workspace.record.database, run_id, token)
+        # Where the record is away just now, the lease ends by itself.
+        with suppress(SQLAlchemyError):
+            leases.release(workspace.record.database, run_id, token)
+
+
+def execute_held(
+    workspace: Workspace,
+    run_id: str,
+    token: int,
+    operation: Operation,
+    values: Mapping[str, Any],
+    listener: Listener | None = None,
+    called_back: Callable[[], bool] = _never,
+) -> Any:
+    """Execute a run whose lease the caller has taken, and gives back.
+
+    Args:
+        workspace: a folder with the run's record and store.
+        run_id: the run.
+        token: of the lease.
+        operation: what is to be done.
+        values: its parameters, validated.
+        listener: is told of progress.
+        called_back: whether the run should stop and wait in the queue again; asked about twice a second.
+
+    Returns:
+        The operation's result.
+    """
+    run = _begin(workspace, run_id, code_digest(operation.function.__module__), token, listener)
+    result = _work(run, operation, values, called_back)
     workspace.update_lock(changed=run.done > 0)
     return result
 
@@ -126,28 +182,63 @@ def _begin(workspace: Workspace, run_id: str, code: str, token: int, listener: L
     return run
 
 
-def _work(run: Run, operation: Operation, values: Mapping[str, Any]) -> Any:
+def _work(run: Run, operation: Operation, values: Mapping[str, Any], called_back: Callable[[], bool]) -> Any:
     """Call the operation, and note how it ended."""
+    _tell(run, operation, "started")
     try:
-        with _heartbeat(run):
+        with heartbeat(run, called_back):
             result = operation.function(**values, run=run)
             run.check()
-        run.set_state("done", finished=now(), result=_as_json(result))
-    except (KeyboardInterrupt, Interrupted):
-        state = "cancelled" if run.stopped == "cancelled" else "interrupted"
-        run.set_state(state, finished=now())
-        raise Interrupted(f"run {run.id[:8]} was {state}; go on with: stellwerk runs resume {run.id[:8]}") from None
+        _end(run, operation, "done", result=_as_json(result))
     except leases.LeaseLost:
         raise
+    except RecordUnreachable as error:
+        with suppress(SQLAlchemyError, StellwerkError):
+            run.set_state("interrupted", finished=now())
+        raise RecordUnreachable(f"{error}; then go on with: stellwerk runs resume {run.id[:8]}") from None
+    except (KeyboardInterrupt, Interrupted, BudgetSpent):
+        raise _stop(run, operation) from None
     except BaseException as error:
-        # Our own sentences name no values but those that the user gave; what a library says may quote the data.
-        secret = any(isinstance(parameter.marker, Sensitive) for parameter in operation.parameters.values())
-        ours = isinstance(error, StellwerkError) and not secret
-        # Names of files may be no text.
-        sentence = str(error).encode(errors="replace").decode() if ours else where(error)
-        run.set_state("failed", finished=now(), error=sentence)
+        _end(run, operation, "failed", error=_sentence(operation, error))
         raise
     return result
+
+
+def _stop(run: Run, operation: Operation) -> StellwerkError:
+    """Note that a run was stopped from outside, or by its budget; returns the error that says so."""
+    if run.stopped == "lost":
+        return leases.LeaseLost(f"run {run.id[:8]} was taken over by another process")
+    if run.stopped == "budget" or (run.stopped is None and run.spent()):
+        spent = run.over_budget()
+        _end(run, operation, "failed", error=str(spent))
+        return spent
+    state = {"cancelled": "cancelled", "returned": "queued"}.get(run.stopped or "", "interrupted")
+    _end(run, operation, state)
+    said = "went back to the queue" if state == "queued" else f"was {state}"
+    return Interrupted(f"run {run.id[:8]} {said}; go on with: stellwerk runs resume {run.id[:8]}")
+
+
+def _end(run: Run, operation: Operation, state: str, **changes: Any) -> None:
+    """Write the state that a run ended in; one that waits again has no end."""
+    run.set_state(state, finished=None if state == "queued" else now(), **changes)
+    _tell(run, operation, "ended", "interrupted" if state == "queued" else state, changes.get("error"))
+
+
+def _sentence(operation: Operation, error: BaseException) -> str:
+    """Our own sentences name no values but those that the user gave; what a library says may quote the data."""
+    secret = any(isinstance(parameter.marker, Sensitive) for parameter in operation.parameters.values())
+    ours = isinstance(error, StellwerkError) and not secret
+    # Names of files may be no text.
+    return str(error).encode(errors="replace").decode() if ours else where(error)
+
+
+def _tell(run: Run, operation: Operation, event: str, *details: Any) -> None:
+    """Tell those outside that a run began or ended, where the settings name someone; that never fails a run."""
+    if run.workspace.settings.openlineage is not None:
+        with suppress(Exception):
+            from stellwerk.runs import openlineage
+
+            getattr(openlineage, event)(run, operation, *details)
 
 
 def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) -> Any:
@@ -180,6 +271,7 @@ def cancel(workspace: Workspace, run_id: str) -> str:
             transaction.update(tables.run, run_id, state="cancelling")
             return "cancelling"
         transaction.update(tables.run, run_id, state="cancelled", finished=now())
+        transaction.connection.execute(delete(tables.queue).where(tables.queue.c.id == run_id))
         return "cancelled"
 
 
@@ -214,38 +306,6 @@ def code_digest(module: str) -> str:
         if path.is_file() and path.suffix != ".pyc":
             digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _heartbeat(run: Run) -> Iterator[None]:
-    """Keep the lease, and watch for a wish to cancel, on a thread of its own."""
-    over = threading.Event()
-    worker = threading.get_ident() if threading.current_thread() is threading.main_thread() else None
-
-    def beat() -> None:
-        renewed = time.monotonic()
-        while not over.wait(0.5):
-            # A record that cannot be reached now may be in a moment; without it nothing is committed anyway.
-            with suppress(SQLAlchemyError):
-                if run.record.rows(tables.run, tables.run.c.id == run.id)[0]["state"] == "cancelling":
-                    run.stopped = "cancelled"
-                if time.monotonic() - renewed > leases.SECONDS / 3:
-                    renewed = time.monotonic()
-                    if not run.keep_lease():
-                        run.stopped = "lost"
-            # The main thread may be deep in the engine; an interrupt reaches it there. Other threads ask `check`.
-            while run.stopped and worker is not None:
-                signal.pthread_kill(worker, signal.SIGINT)
-                if over.wait(15):
-                    return
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _as_json(value: Any) -> Any:

@@ -1,18 +1,25 @@
-"""Operations on runs: what runs and ran, following one, stopping one, going on with one."""
+"""Operations on runs: what waits, runs and ran, following one, stopping one, going on with one; workers, schedules, plans."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from stellwerk.errors import UserError
 from stellwerk.operation import find, operation
 from stellwerk.record import leases, tables
-from stellwerk.runs import execution
+from stellwerk.runs import execution, planning, queue, schedules
+from stellwerk.runs.planning import Plan
+from stellwerk.runs.schedules import Schedule
 from stellwerk.workspace import Workspace
+
+SILENT = 20.0  # seconds without a sign of life from a worker, which gives one every five
 
 
 class RunLine(BaseModel):
@@ -23,6 +30,7 @@ class RunLine(BaseModel):
     state: str = Field(description="queued, running, cancelling, interrupted, cancelled, failed or done")
     started: str | None
     seconds: float | None
+    position: int | None = Field(default=None, description="its place among those that wait for a worker; 1 is the next")
     steps: int = Field(description="steps done by this run")
     reused: int = Field(description="steps taken from earlier runs")
 
@@ -49,6 +57,8 @@ class RunReport(BaseModel):
     operation: str
     parameters: dict[str, Any]
     state: str
+    position: int | None = Field(default=None, description="its place among those that wait for a worker; 1 is the next")
+    schedule: str | None = Field(default=None, description="the schedule that submitted it, while it waits or runs")
     person: str
     started: str | None
     finished: str | None
@@ -84,6 +94,42 @@ class Changed(BaseModel):
     exit_code: int = Field(default=0, description="of the operation that was resumed: 1 when a gate or data test failed")
 
 
+class WorkerLine(BaseModel):
+    """A worker."""
+
+    machine: str
+    process: int
+    state: str = Field(description="working, idle, silent (no sign of life for a while) or dead")
+    runs: int = Field(description="runs that it works on")
+    concurrency: int = Field(description="runs that it works on at most")
+    started: str
+    seen: str = Field(description="its last sign of life")
+
+
+class WorkerList(BaseModel):
+    """The workers of this record."""
+
+    workers: list[WorkerLine]
+
+
+class ScheduleLine(BaseModel):
+    """A schedule: when it is due, and how its last run ended."""
+
+    schedule: str
+    cron: str
+    next: list[str] = Field(description="when it is due next, in the time zone of stellwerk.yaml")
+    last: str | None = Field(description="the last run of that operation on that spec")
+    state: str | None = Field(description="the state of that run")
+
+
+class ScheduleList(BaseModel):
+    """The schedules of the spec files."""
+
+    timezone: str
+    schedules: list[ScheduleLine]
+    broken: list[str] = Field(description="spec files that cannot be read, and the command that says why")
+
+
 def _exit_code(result: Changed) -> int:
     return result.exit_code
 
@@ -96,7 +142,8 @@ def list_(limit: int = 20, *, workspace: Workspace) -> RunList:
         limit: how many to show at most.
     """
     rows = workspace.record.rows(tables.run, order=tables.run.c.created.desc(), limit=limit)
-    return RunList(runs=[_line(workspace, row) for row in rows])
+    waiting = queue.positions(workspace.record)
+    return RunList(runs=[_line(workspace, row, waiting) for row in rows])
 
 
 @operation(example={"run_id": "latest"})
@@ -113,11 +160,15 @@ def show(run_id: str = "latest", *, workspace: Workspace) -> RunReport:
         line.shards += 1
         line.reused += step["reused"] is not None
         line.seconds = round(max(line.seconds, step["seconds"]), 2)
+    waiting = queue.positions(workspace.record)
+    queued = workspace.record.rows(tables.queue, tables.queue.c.id == row["id"])
     return RunReport(
         run=row["id"][:8],
         operation=row["operation"],
         parameters=row["parameters"],
-        state=_state(workspace, row),
+        state=_state(workspace, row, waiting),
+        position=waiting.get(row["id"]),
+        schedule=queued[0]["schedule"] if queued else None,
         person=workspace.record.name_of(row["person"]),
         started=row["started"],
         finished=row["finished"],
@@ -139,7 +190,7 @@ def follow(run_id: str = "latest", seconds: float = 3600, *, workspace: Workspac
     key, deadline = _find(workspace, run_id)["id"], time.monotonic() + seconds
     while True:
         row = workspace.record.rows(tables.run, tables.run.c.id == key)[0]
-        state = _state(workspace, row)
+        state = _state(workspace, row, queue.positions(workspace.record))
         if workspace.listener:
             for line in _progress(workspace, key):
                 workspace.listener(line.step, line.done, line.total, line.unit)
@@ -173,6 +224,75 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
     return Changed(run=row["id"][:8], state="done", exit_code=entry.exit_code(result) if entry.exit_code else 0)
 
 
+@operation(example={})
+def workers(*, workspace: Workspace) -> WorkerList:
+    """List the workers of this record, and whether they live."""
+    with workspace.record.database.reading() as connection:
+        now = leases.moment(connection)
+        lease = tables.lease.c
+        busy = select(lease.holder, func.count().label("runs")).where(lease.expires > now).group_by(lease.holder)
+        working = {row.holder: row.runs for row in connection.execute(busy)}
+        rows = [dict(row) for row in connection.execute(select(tables.worker).order_by(tables.worker.c.started)).mappings()]
+    return WorkerList(workers=[_worker(row, working.get(row["holder"], 0), now) for row in rows])
+
+
+@operation(example={})
+def schedules_(*, workspace: Workspace) -> ScheduleList:
+    """List the schedules of the spec files: when each is due, and how its last run ended."""
+    found, broken = schedules.read(workspace)
+    waiting = queue.positions(workspace.record)
+    zone = schedules.zone(workspace)
+    return ScheduleList(
+        timezone=zone.key,
+        schedules=[_schedule(workspace, schedule, zone, waiting) for schedule in found],
+        broken=[f"{file}: see {command}" for file, command in broken.items()],
+    )
+
+
+@operation(example={"operation": "data.build", "subject": "tickets"})
+def plan(operation: str, subject: str | None = None, *, workspace: Workspace) -> Plan:
+    """Say what a run is likely to take, time and disk, from what earlier ones used.
+
+    Args:
+        operation: what is to be run, such as data.build.
+        subject: what it is about, such as tickets.
+    """
+    entry = find(operation)
+    if entry.kind != "run":
+        raise UserError(f"{operation} only looks something up and is answered at once; name one that runs, such as data.build")
+    return planning.plan(workspace, entry, subject)
+
+
+def _worker(row: Mapping[str, Any], runs: int, now: float) -> WorkerLine:
+    machine, _, process, _ = row["holder"].split(" ")
+    silent = now - row["seen"] > SILENT
+    state = "dead" if leases.dead(row["holder"]) else "silent" if silent else "working" if runs else "idle"
+    started, seen = (datetime.fromtimestamp(row[name], UTC).isoformat(timespec="seconds") for name in ("started", "seen"))
+    return WorkerLine(
+        machine=machine,
+        process=int(process),
+        state=state,
+        runs=runs,
+        concurrency=row["concurrency"],
+        started=started,
+        seen=seen,
+    )
+
+
+def _schedule(workspace: Workspace, schedule: Schedule, zone: ZoneInfo, waiting: dict[str, int]) -> ScheduleLine:
+    rows = workspace.record.rows(
+        tables.run, tables.run.c.operation == schedule.operation.path, order=tables.run.c.created.desc()
+    )
+    last = next((row for row in rows if row["parameters"].get(schedule.parameter) == schedule.spec), None)
+    return ScheduleLine(
+        schedule=schedule.name,
+        cron=schedule.cron,
+        next=[f"{moment:%Y-%m-%d %H:%M %z}" for moment in schedules.upcoming(schedule.cron, zone, time.time())],
+        last=last["id"][:8] if last else None,
+        state=_state(workspace, last, waiting) if last else None,
+    )
+
+
 def _progress(workspace: Workspace, run: str) -> list[ProgressLine]:
     lines = workspace.record.rows(tables.progress, tables.progress.c.run == run, order=tables.progress.c.updated)
     return [ProgressLine(**{name: line[name] for name in ("step", "done", "total", "unit")}) for line in lines]
@@ -191,16 +311,16 @@ def _find(workspace: Workspace, run_id: str) -> dict[str, Any]:
     return rows[0]
 
 
-def _state(workspace: Workspace, row: dict[str, Any]) -> str:
+def _state(workspace: Workspace, row: dict[str, Any], waiting: dict[str, int]) -> str:
     """The state as it is: a run whose process was killed still says that it is running."""
+    if row["id"] in waiting and row["state"] != "cancelling":
+        return "queued"
     if row["state"] in ("running", "cancelling") and not leases.held(workspace.record.database, row["id"]):
         return "interrupted"
     return str(row["state"])
 
 
-def _line(workspace: Workspace, row: dict[str, Any]) -> RunLine:
-    from datetime import datetime
-
+def _line(workspace: Workspace, row: dict[str, Any], waiting: dict[str, int]) -> RunLine:
     steps = workspace.record.rows(tables.step, tables.step.c.run == row["id"])
     reused = sum(step["reused"] is not None for step in steps)
     ended = row["started"] and row["finished"]
@@ -208,7 +328,8 @@ def _line(workspace: Workspace, row: dict[str, Any]) -> RunLine:
     return RunLine(
         run=row["id"][:8],
         operation=row["operation"],
-        state=_state(workspace, row),
+        state=_state(workspace, row, waiting),
+        position=waiting.get(row["id"]),
         started=row["started"],
         seconds=round(took.total_seconds(), 1) if took else None,
         steps=len(steps) - reused,

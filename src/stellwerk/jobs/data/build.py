@@ -19,6 +19,7 @@ from stellwerk.jobs.data.reports import BuildReport, Tally
 from stellwerk.jobs.data.spec import DatasetSpec
 from stellwerk.jobs.data.write import finished, write_table
 from stellwerk.record import tables
+from stellwerk.settings import Budget
 from stellwerk.text.personal import NOT_SEARCHED
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         name: of the dataset.
         spec: what is asked.
     """
+    run.limit(spec.budget or Budget(), f"datasets/{name}.yaml")
     before = {version.id for version in run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)}
     sources = [acquire(run, name, source) for source in spec.sources]
+    run.extent(sum(acquired.version.facts["bytes"] for acquired in sources))
     tokens = tombstones.read_tokens(run, name)
     documents, stones = tombstones.forget(run, name, assemble(run, spec, sources), tokens)
     shards = tag(run, spec, documents)
@@ -130,7 +133,7 @@ def publish(
     reference, schema, digest, rows = write_table(run.store, shards["finished"], dataset)
     extra = [write_shard(run.store, ledger.lost_rows(s, read_shard(run.store.path(shard)))) for s, shard in lost]
     book = [*shards["ledger"], *extra, *stones]
-    tally = ledger.tally([run.store.path(shard) for shard in book])
+    tally = ledger.tally(run.store.paths(book))
     personal = count_personal(run, shards["personal"])
     kept = {part: value for part, value in shards.items() if part not in ("ledger", "finished", "bounds")}
     version = run.output(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from stellwerk.engine.engine import read_shard, write_shard
 from stellwerk.errors import StellwerkError, UserError
-from stellwerk.jobs.data import build, ledger, sql, tombstones, versions
+from stellwerk.jobs.data import build, ledger, sql, states, tombstones, versions
 from stellwerk.jobs.data.reports import Erasure
 from stellwerk.jobs.data.write import finished, write_table
 from stellwerk.record import lineage, tables
@@ -89,7 +89,7 @@ def search(run: Run, name: str, latest: Version, where: str) -> Found:
     Raises:
         UserError: the condition fits no version, no document meets it, or all were erased before.
     """
-    siblings = [version for version in _siblings(run, name) if all(map(run.store.has, version.content["documents"]))]
+    siblings = [version for version in _siblings(run, name) if not any(run.store.missing(version.content["documents"]))]
     skipped: dict[str, str] = {}
     tokens: set[str] = set()
     shards = {shard for version in siblings for shard in version.content["documents"]}
@@ -133,7 +133,7 @@ def remove(
     parts = _without(run, old, set(tokens))
     kept = parts.pop("finished")
     reference, schema, digest, n = write_table(run.store, kept, old.name)
-    tally = ledger.tally([run.store.path(shard) for shard in parts["ledger"]])
+    tally = ledger.tally(run.store.paths(parts["ledger"]))
     personal = {**old.facts["personal"], **build.count_personal(run, parts["personal"])}
     languages = build.count_languages(run, kept)
     made = run.output(
@@ -297,4 +297,6 @@ def _moved(personal: pa.Table, there: Any) -> pa.Table:
 
 def _files(run: Run, version: Version) -> list[str]:
     sources = [other for _, other in lineage.walk(run.record, version, "up") if other.kind == "source"]
-    return sorted({file["name"] for source in sources for file in source.facts["made_from"]["files"]})[:5]
+    found = {file["name"] for source in sources for file in source.facts["made_from"]["files"]}
+    found |= {states.place(source.facts) for source in sources if "asked" in source.facts["made_from"]}
+    return sorted(found)[:5]

@@ -48,6 +48,9 @@ def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tu
     """
     if source.load == "replace":
         return list(new), None
+    if not source.files and source.load == "append" and new and old:
+        new, old = _one_schema(run, new, old)
+        return _append_new(run, source, new, old), None
     if not new or not old:
         stays = source.load == "append" or source.missing == "keep"
         if not new:
@@ -112,7 +115,7 @@ def check_key(run: Run, source: Source, rows: Sequence[str]) -> None:
         absent = [column for column in getattr(source, field) if column not in names]
         if absent and names:
             raise UserError(
-                f"source {source.name}: {field} names the column {absent[0]!r}, which the files do not have; "
+                f"source {source.name}: {field} names the column {absent[0]!r}, which its rows do not have; "
                 f"they have: {', '.join(sorted(names))}"
             )
     spelt: dict[str, str] = {}
@@ -135,6 +138,41 @@ def _append(run: Run, new: Sequence[str], old: Sequence[str]) -> tuple[list[str]
         elif pc.any(gone).as_py():
             stay.append(write_shard(run.store, read_shard(run.store.path(shard)).filter(gone)))
     return [*stay, *new], None
+
+
+def _append_new(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> list[str]:
+    """The earlier rows, then those of the new ones that are not among them: the last value of a cursor is read again.
+
+    A row that is there twice at the source and once among the earlier ones is new once.
+    """
+    with _database(run, new=new, old=old) as database:
+        said = _names([name for name in database.table("new").columns if name not in ("origin", PLACE)])
+        numbered = f"SELECT *, row_number() OVER (PARTITION BY {said} ORDER BY {PLACE}) AS {COPY} FROM"
+        columns = [_q(name) for name in database.table("new").columns if name not in ("origin", PLACE)]
+        same = " AND ".join(f"n.{name} IS NOT DISTINCT FROM o.{name}" for name in [*columns, COPY])
+        old_rows = "old"
+        if source.cursor is not None:
+            column = _q(source.cursor.column)
+            old_rows = f"(SELECT * FROM old WHERE {column} IS NULL OR {column} >= (SELECT min({column}) FROM new))"
+        query = (
+            f"SELECT n.* EXCLUDE ({PLACE}, {COPY}) FROM ({numbered} new) n ANTI JOIN ({numbered} {old_rows}) o ON {same} "
+            f"ORDER BY n.{PLACE}"
+        )
+        fresh = list(_by_size(run, database.sql(query).to_arrow_reader(BATCH_ROWS)))
+    return [*old, *(shard for shard in fresh if shards.rows(run.store.path(shard)))]
+
+
+def only_present(run: Run, source: Source, state: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """The rows of a state whose key is among those that the source has now."""
+    if not state or not keys:
+        return []
+    with _database(run, state=state, keys=keys) as database:
+        same = " AND ".join(f"state.{_q(part)} IS NOT DISTINCT FROM keys.{_q(part)}" for part in source.key)
+        gone = database.execute(f"SELECT count(*) FROM state ANTI JOIN keys ON {same}").fetchall()[0][0]
+        if not gone:
+            return list(state)
+        query = f"SELECT * EXCLUDE ({PLACE}) FROM state SEMI JOIN keys ON {same} ORDER BY {_names(source.key)}"
+        return list(_by_key(run, database.sql(query).to_arrow_reader(BATCH_ROWS), source.key))
 
 
 def _origins(run: Run, shard: str) -> pa.ChunkedArray:
@@ -222,7 +260,7 @@ def _free(column: str, source: str, taken: set[str]) -> str:
 
 def _one_schema(run: Run, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], list[str]]:
     """Shards of new and earlier rows with the same columns and types, so that no reader has to guess."""
-    paths = {shard: run.store.path(shard) for shard in (*new, *old)}
+    paths = dict(zip((*new, *old), run.store.paths([*new, *old]), strict=True))
     schema = shards.schema(list(paths.values()))
 
     def same(shard: str) -> str:

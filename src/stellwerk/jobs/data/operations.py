@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.diff_report import Difference
@@ -16,6 +17,8 @@ from stellwerk.jobs.data.reports import (
     ExportResult,
     Format,
     QueryResult,
+    RefreshReport,
+    SourceStates,
     SpecSchema,
     TestReport,
     TryReport,
@@ -64,7 +67,13 @@ def try_(
     return report
 
 
-@operation(example={"dataset": "tickets"})
+def _bytes_to_read(workspace: Workspace, values: Mapping[str, Any]) -> float | None:
+    from stellwerk.jobs.data import states
+
+    return states.extent(workspace, workspace.spec("datasets", values["dataset"], DatasetSpec), values["dataset"])
+
+
+@operation(example={"dataset": "tickets"}, extent=_bytes_to_read)
 def build(dataset: SpecName, *, run: Run) -> BuildReport:
     """Build a dataset version from its spec; what was done before is not done again.
 
@@ -74,6 +83,39 @@ def build(dataset: SpecName, *, run: Run) -> BuildReport:
     from stellwerk.jobs.data import build as building
 
     return building.build(run, dataset, run.spec("dataset").check(DatasetSpec))
+
+
+def _refresh_code(report: RefreshReport) -> int:
+    return 1 if report.test is not None and report.test.failed else 0
+
+
+@operation(example={"dataset": "tickets"}, exit_code=_refresh_code, scheduled=True, extent=_bytes_to_read)
+def refresh(dataset: SpecName, *, run: Run) -> RefreshReport:
+    """Build a dataset and run its tests in one go: what a schedule does.
+
+    Args:
+        dataset: the name of its spec, tickets for datasets/tickets.yaml.
+    """
+    from stellwerk.jobs.data import build as building
+    from stellwerk.jobs.data import testing
+
+    spec = run.spec("dataset").check(DatasetSpec)
+    built = building.build(run, dataset, spec)
+    tested = testing.test(run, run.record.resolve(built.dataset)) if spec.tests else None
+    return RefreshReport(build=built, test=tested)
+
+
+@operation(example={"dataset": "tickets"})
+def sources(dataset: Annotated[str, Spec("datasets", DatasetSpec)], *, workspace: Workspace) -> SourceStates:
+    """Say what was read of each source of a dataset last: when, from where, up to which value of the cursor.
+
+    Args:
+        dataset: the name of its spec, tickets for datasets/tickets.yaml.
+    """
+    from stellwerk.jobs.data import states
+
+    spec = workspace.spec("datasets", dataset, DatasetSpec)
+    return SourceStates(sources=states.of_sources(workspace.record, dataset, [source.name for source in spec.sources]))
 
 
 @operation(example={"dataset": "tickets"})

@@ -45,6 +45,25 @@ class BuildReport(BaseModel):
     next: list[str]
 
 
+class SourceState(BaseModel):
+    """What was read of a source last, when, and from where."""
+
+    source: str
+    version: str
+    place: str = Field(description="files, or an address without credentials")
+    read: str = Field(description="when it was read last, in UTC")
+    rows: int
+    cursor: str | None = Field(description="the column by which new rows are known, and its highest value so far")
+    schema_changes: list[str] = Field(description="against the load before")
+    columns: dict[str, str]
+
+
+class SourceStates(BaseModel):
+    """The sources of a dataset as they are in the record."""
+
+    sources: list[SourceState]
+
+
 class LedgerEntry(BaseModel):
     """What became of a document."""
 
@@ -191,6 +210,13 @@ class TestReport(BaseModel):
     failed: int = Field(description="failed with severity error; the command then ends with exit code 1")
     warned: int = Field(description="failed with severity warn")
     results: list[CheckResult]
+
+
+class RefreshReport(BaseModel):
+    """A build, and the tests of what it made."""
+
+    build: BuildReport
+    test: TestReport | None = Field(description="none where the spec has no tests")
 
 
 class QueryResult(BaseModel):

@@ -47,17 +47,29 @@ def schema(paths: Sequence[Path]) -> pa.Schema:
     for each in found:
         for field in each:
             kinds.setdefault(field.name, set()).add(str(field.type))
-    mixed = {name for name, types in kinds.items() if {"int64", "double"} <= types}
+    mixed = {name for name, types in kinds.items() if len(types) > 1}
     return settle(unify([_measured(path, each, mixed) for path, each in zip(paths, found, strict=True)]))
 
 
 def _measured(path: Path, schema: pa.Schema, mixed: set[str]) -> pa.Schema:
-    """A schema that marks columns with whole numbers that a float would not hold exactly."""
+    """A schema that says of columns whose type differs what their values allow.
+
+    Whole numbers that a float would not hold exactly are marked. A column of strings without any value has no type of its own:
+    so is stored what was empty so far.
+    """
     for place, field in enumerate(schema):
-        if field.name in mixed and pa.types.is_int64(field.type):
+        text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if field.name in mixed and text and _is_empty(path, field.name):
+            schema = schema.set(place, field.with_type(pa.null()))
+        elif field.name in mixed and pa.types.is_int64(field.type):
             bounds = pc.min_max(columns(path, field.name)[field.name]).as_py()
             if max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > EXACT:
                 schema = schema.set(place, field.with_metadata({WIDE: b"1"}))
         elif pa.types.is_large_string(field.type):
             schema = schema.set(place, field.with_type(pa.string()))
     return schema
+
+
+def _is_empty(path: Path, name: str) -> bool:
+    column = columns(path, name)[name]
+    return bool(column.null_count == len(column))

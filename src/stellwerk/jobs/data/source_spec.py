@@ -160,7 +160,7 @@ class Auth(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
+        if sum(way is not None for way in (self.bearer, self.basic, self.api_key, self.oauth2)) != 1:
             raise ValueError("give one of bearer, basic, api_key and oauth2")
         return self
 
@@ -187,7 +187,7 @@ class Api(Spec):
 
     url: Address = Field(description="such as https://kb.example.com/api/articles, or env:NAME")
     rows: str | None = Field(None, description="where the answer holds the rows, such as data.items; found out if left out")
-    parameters: dict[str, str | int | float | bool] = {}
+    parameters: dict[str, str | int | float | bool] = Field({}, description="of each request; secrets belong in auth")
     headers: dict[str, str] = Field({}, description="a value may be a reference such as env:NAME")
     auth: Auth | None = None
     pages: Pages = Pages()
@@ -207,14 +207,22 @@ class S3(Spec):
     anonymous: bool = False
 
 
+def _as_text_of_time(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
 class Cursor(Spec):
     """The column by which new rows are known: only those from the last value on are read again."""
 
     column: str
     overlap: Finite = Field(
-        0, ge=0, description="how far back rows are read again, for late ones: seconds for a time, else in the column's unit"
+        0,
+        ge=0,
+        description="how far back rows are read again, for late ones: seconds for times and dates, else its unit",
     )
-    start: str | int | float | None = Field(None, description="the first time, rows before it are left out")
+    start: Annotated[str | int | float | None, BeforeValidator(_as_text_of_time)] = Field(
+        None, description="rows before it are left out, such as 2026-01-01"
+    )
 
 
 def _as_cursor(value: Any) -> Any:

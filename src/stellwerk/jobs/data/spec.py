@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from stellwerk.jobs.data.check_spec import Check
 from stellwerk.jobs.data.source_spec import Date, Finite, Names, Share, Source, Spec, Values
+from stellwerk.runs.schedules import check_cron
+from stellwerk.settings import Budget
 from stellwerk.text.quality_scores import SCORES
 
 Kind = Literal["EMAIL", "PHONE", "IBAN", "CREDIT_CARD", "SECRET"]
@@ -109,6 +111,10 @@ class DatasetSpec(Spec):
     known_gaps: list[str] = Field([])
     retention: str | None = None
     delete_by: Date | None = None
+    schedule: Annotated[str, AfterValidator(check_cron)] | None = Field(
+        None, description='when a worker builds and tests it, as cron: "0 5 * * *" is daily at five'
+    )
+    budget: Budget | None = Field(None, description="what one build may use; the smaller of this and that of stellwerk.yaml")
     sources: Annotated[list[Source], Field(min_length=1)]
     normalise: Normalise = Normalise()
     personal: Personal = Personal()

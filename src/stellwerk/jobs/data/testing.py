@@ -57,7 +57,13 @@ def measure(run: Run, *, version: str, previous: str | None, tests: list[dict[st
             result.value,
             n=result.n,
             subjects=[current],
-            details={"condition": result.condition, "state": result.state, "bound": result.bound, "severity": result.severity},
+            details={
+                "column": result.column,
+                "condition": result.condition,
+                "state": result.state,
+                "bound": result.bound,
+                "severity": result.severity,
+            },
         )
     counts = _counts(results)
     failures = [result.text for result in results if not result.passed]

@@ -34,7 +34,7 @@ def table_path(store: Store, version: Version) -> Path:
 
 def part(store: Store, version: Version, name: str) -> pds.Dataset:
     """One part of a version, such as its ledger or its documents as they were read, to be read in pieces."""
-    paths = [store.path(shard) for shard in version.content[name]]
+    paths = store.paths(version.content[name])
     if name == "ledger":
         return ledger.as_dataset(paths)
     return dataset_of(paths)

@@ -64,7 +64,7 @@ def write_table(store: Store, shards: Sequence[str], name: str) -> tuple[str, di
     Returns:
         The table's reference, its schema, the digest of its content, and its rows.
     """
-    schema = common([store.path(shard) for shard in shards])
+    schema = common(store.paths(shards))
     # Where a row was read is no part of what the dataset says.
     places = [place for place, name in enumerate(schema.names) if name != "origin"]
     digest = ContentDigest(pa.schema([schema.field(place) for place in places]))

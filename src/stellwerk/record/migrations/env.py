@@ -1,4 +1,4 @@
-"""Alembic's entry: applies the migrations to the engine that the record has opened."""
+"""Alembic's entry: applies the migrations within the transaction that it is given."""
 
 from __future__ import annotations
 
@@ -6,8 +6,5 @@ from alembic import context
 
 from stellwerk.record.tables import metadata
 
-with context.config.attributes["engine"].execution_options(writes=True).connect() as connection:
-    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
-    with context.begin_transaction():
-        context.run_migrations()
-    connection.commit()
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.run_migrations()
