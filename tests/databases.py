@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from stellwerk.record.database import Database
+from stellwerk.workspace import Workspace
 
 ON_POSTGRESQL = os.environ.get("STELLWERK_TEST_RECORD") == "postgresql"
 sqlite_only = pytest.mark.skipif(ON_POSTGRESQL, reason="it is about the file in which SQLite keeps the record")
@@ -41,6 +42,18 @@ def behind_its_back(database: Database, statements: Iterable[Statement], *, keep
             if not keep:
                 transaction.rollback()
         connection.invalidate()
+
+
+def record_bytes(workspace: Workspace) -> dict[str, bytes]:
+    """All that a record keeps, to be searched: the bytes of SQLite's files, or each table's rows as text."""
+    database = workspace.record.database
+    if database.engine.dialect.name == "sqlite":
+        database.close()
+        return {file.name: file.read_bytes() for file in workspace.state.glob("record.db*") if file.exists()}
+    with database.reading() as connection:
+        names = inspect(connection).get_table_names()
+        rows = {name: connection.exec_driver_sql(f'SELECT "{name}"::text FROM "{name}"').scalars().all() for name in names}
+    return {name: "\n".join(found).encode() for name, found in rows.items()}
 
 
 def set_settings(root: Path, text: str) -> None:

@@ -122,8 +122,11 @@ class Settings(Part):
 
     name: str | None = None
     record: Annotated[RecordPlace | None, BeforeValidator(_as_place)] = None
+    key: Credential | None = Field(
+        None, description="of tokens and hidden ids, one for all who share a record; a file if left out"
+    )
     store: Annotated[StorePlace | None, BeforeValidator(_as_place)] = None
-    workers: int | None = Field(None, ge=1, description="processes that one run works on")
+    workers: int | None = Field(None, ge=1, strict=True, description="processes that one run works on")
     network: Network = Network()
     notify: list[Notification] = Field([])
     budget: Budget = Budget()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FILE = "stellwerk.yaml"
 NAME = re.compile(r"[\w-]{1,100}")  # of a spec and its asset: no sign that a reference, a path or a shell reads otherwise
 LOCK = "stellwerk.lock"
+KEY_BYTES = 32
 STATE = ".stellwerk"
 DAMAGED = "this is not what was written there; take the file back from git, or remove it and build again"
 HEADER = "# A Stellwerk workspace: what people decide is in the files beside this one, what happened is in the record.\n"
@@ -85,7 +86,7 @@ class Workspace:
             state.chmod(0o700)
             _write_new(root / FILE, content)
             _ignore_state(root / ".gitignore")
-            _write_new(state / "key", secrets.token_hex(32) + "\n", mode=0o600)
+            _write_new(state / "key", secrets.token_hex(KEY_BYTES) + "\n", mode=0o600)
         except (FileExistsError, NotADirectoryError):
             raise UserError(f"{root} is a file; give the folder that is to be the workspace") from None
         except PermissionError as error:
@@ -192,7 +193,22 @@ class Workspace:
 
     @functools.cached_property
     def _key(self) -> bytes:
-        return bytes.fromhex((self.state / "key").read_text().strip())
+        """The key that tokens and hidden ids are made with; who shares a record shares it, else erasures would not hold."""
+        place = self.settings.key
+        text = self.credential(place) if place else (self.state / "key").read_text().strip()
+        try:
+            key = bytes.fromhex(text)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise UserError(f"{place or self.state / 'key'} holds no key, expected {2 * KEY_BYTES} hexadecimal digits")
+        fingerprint = hmac.new(key, b"fingerprint", hashlib.sha256).hexdigest()
+        if not self.record.agree("key", fingerprint):
+            raise UserError(
+                f"the key in {place or self.state / 'key'} is not the one that this record was written with, so erasures would "
+                f"not hold here; take {STATE}/key from where the record was made, or name it with 'key: env:NAME' in {FILE}"
+            )
+        return key
 
     def spec_path(self, folder: str, name: str) -> Path:
         """The spec file of a name.

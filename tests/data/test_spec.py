@@ -41,7 +41,8 @@ tests:
 TEN_SENTENCES = [
     "line 2: there is no field 'langauges'; did you mean 'languages'?",
     "line 6: 'sources[1].csv.separator': the separator is ';;', expected one character such as ';', or tab",
-    "line 9: 'sources[2].format' is 'xls', expected one of 'csv', 'json', 'jsonl', 'parquet', 'xlsx', 'md', 'txt', 'html', 'pdf', 'docx', 'pptx', 'odt', 'eml' or 'msg'",
+    "line 9: 'sources[2].format' is 'xls', expected one of 'csv', 'json', 'jsonl', 'parquet', 'xlsx', "
+    "'md', 'txt', 'html', 'pdf', 'docx', 'pptx', 'odt', 'eml' or 'msg'",
     "line 11: 'sources[2].retrieved': 'yesterday' is no date, expected one such as 2026-11-01",
     "line 12: 'sources[3]': merge needs a key; add for example 'key: ticket_id'",
     "line 13: 'personal.action' is 'hide', expected one of 'mask', 'keep' or 'drop'",

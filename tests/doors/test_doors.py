@@ -14,9 +14,10 @@ import pytest
 from pydantic_core import to_jsonable_python
 
 import stellwerk
+from databases import ON_POSTGRESQL
 from stellwerk.demo import company
 from stellwerk.errors import StellwerkError
-from stellwerk.operation import Operation, load_all
+from stellwerk.operation import Operation, find, load_all
 from stellwerk.workspace import Workspace
 
 OPERATIONS = {entry.path: entry for entry in load_all()}
@@ -44,10 +45,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def workspaces(prepared: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Two equal copies, one for each door."""
-    return (
-        Path(shutil.copytree(prepared, tmp_path / "one" / "company")),
-        Path(shutil.copytree(prepared, tmp_path / "two" / "company")),
-    )
+    return copy_of(prepared, tmp_path / "one" / "company"), copy_of(prepared, tmp_path / "two" / "company")
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    """An equal workspace; a record on a server is not copied with its folder."""
+    if not ON_POSTGRESQL:
+        return Path(shutil.copytree(folder, target))
+    target.parent.mkdir()
+    stellwerk.open(folder).backup(target.with_name("backup"))
+    find("restore").function(target.with_name("backup"), target)
+    shutil.copytree(folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".stellwerk", "stellwerk.yaml"))
+    return target
 
 
 @pytest.mark.parametrize("path", sorted(OPERATIONS))
@@ -88,6 +97,9 @@ def prepare(entry: Operation, folders: tuple[Path, Path]) -> None:
     if entry.path == "record.import":
         for folder in folders:
             stellwerk.open(folder).record.export(folder / "record.jsonl.gz")
+    if entry.path == "restore":
+        for folder in folders:
+            stellwerk.open(folder).backup(folder / "workspace.backup")
 
 
 def outcome(entry: Operation, folder: Path) -> Any:

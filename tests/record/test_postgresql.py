@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -83,6 +84,20 @@ def test_reading_sees_one_state_and_cannot_write(server: URL) -> None:
         assert one.execute(tables.person.select()).all() == before == []
         with pytest.raises(Exception, match="read-only"):
             one.execute(tables.person.delete())
+    with database.reading() as connection:
+        assert len(connection.execute(tables.person.select()).all()) == 1
+    database.close()
+
+
+def test_a_connection_that_an_interrupt_left_half_done_is_replaced(server: URL) -> None:
+    database = Database(server, "dirty", "create")
+    pooled = database.engine.raw_connection()
+    raw: Any = pooled.dbapi_connection
+    pooled.close()
+    raw.read_only = True
+    with database.writing() as connection:
+        connection.execute(tables.person.insert(), {"id": "p", "name": "Erika", "created": "2026"})
+    raw.execute("SELECT 1")
     with database.reading() as connection:
         assert len(connection.execute(tables.person.select()).all()) == 1
     database.close()

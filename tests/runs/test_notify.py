@@ -20,6 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from databases import set_settings
 from servers import free_port
 from stellwerk.errors import StellwerkError
 from stellwerk.operation import find
@@ -118,7 +119,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def told(workspace: Workspace, settings: str, run: str, waits: list[float] | None = None) -> None:
-    (workspace.root / "stellwerk.yaml").write_text(f"name: Müller & Söhne\nnotify:\n{settings}")
+    set_settings(workspace.root, f"name: Müller & Söhne\nnotify:\n{settings}")
     fresh = Workspace(workspace.root)
     notify.tell(fresh, run, wait=(waits if waits is not None else []).append)
     fresh.record.database.close()
@@ -151,7 +152,7 @@ def test_only_those_who_asked_are_told(small: Workspace, hook: Hook) -> None:
 
 def test_a_worker_tells_before_the_run_leaves_the_queue(small: Workspace, hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", hook.url)
-    (small.root / "stellwerk.yaml").write_text("notify: [{webhook: env:HOOK}]\n")
+    set_settings(small.root, "notify: [{webhook: env:HOOK}]\n")
     run = queue.enqueue(small, find("probework.fail"), {})
     Worker(Workspace(small.root)).work(once=True)
     assert [one["run"] for one in hook.got] == [run]
@@ -159,7 +160,7 @@ def test_a_worker_tells_before_the_run_leaves_the_queue(small: Workspace, hook: 
 
 
 def test_a_worker_that_died_before_it_told_is_made_up_for(small: Workspace, hook: Hook) -> None:
-    (small.root / "stellwerk.yaml").write_text(f"notify: [{{webhook: '{hook.url}'}}]\n")
+    set_settings(small.root, f"notify: [{{webhook: '{hook.url}'}}]\n")
     run = queue.enqueue(small, find("probework.fail"), {})
     with small.record.writing(small.person) as transaction:
         transaction.update(tables.run, run, state="failed", error="the disk is full", finished=transaction.at)
@@ -211,7 +212,7 @@ def test_a_credential_that_is_missing_names_the_reference(small: Workspace, capl
 
 def test_a_notification_stops_when_another_process_has_the_run(small: Workspace, hook: Hook) -> None:
     run = ended(small, "fail")
-    (small.root / "stellwerk.yaml").write_text(f"notify: [{{webhook: '{hook.url}'}}]\n")
+    set_settings(small.root, f"notify: [{{webhook: '{hook.url}'}}]\n")
 
     def keep() -> None:
         raise leases.LeaseLost("taken over")
@@ -287,9 +288,10 @@ def test_a_name_with_line_breaks_adds_no_header(small: Workspace, until: Callabl
     server = Controller(box, "127.0.0.1", free_port())
     server.start()
     try:
-        (small.root / "stellwerk.yaml").write_text(
+        set_settings(
+            small.root,
             'name: "x\\r\\nBcc: eve@example.org\\r\\n\\r\\nbody"\nnotify:\n'
-            + MAIL.format(port=server.port, security="none", login="")
+            + MAIL.format(port=server.port, security="none", login=""),
         )
         fresh = Workspace(small.root)
         notify.tell(fresh, run)

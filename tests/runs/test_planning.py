@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from databases import set_settings
 from stellwerk.doors import cli
 from stellwerk.errors import UserError
 from stellwerk.operation import find
@@ -101,7 +102,7 @@ def test_runs_that_found_everything_done_are_left_out_while_others_are_known(sma
 
 
 def test_the_budget_is_named_and_the_command_prints_it(small: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    (small.root / "stellwerk.yaml").write_text("budget: {minutes: 30, gigabytes: 2.5}\n")
+    set_settings(small.root, "budget: {minutes: 30, gigabytes: 2.5}\n")
     past(small, "cake", (10, 1e9, None))
     assert cli.run(["runs", "plan", "probework.bake", "cake", "-w", str(small.root)]) == 0
     shown = capsys.readouterr().out

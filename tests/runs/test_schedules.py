@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from databases import set_settings
 from stellwerk.doors import cli
 from stellwerk.errors import UserError
 from stellwerk.record import tables
@@ -92,9 +93,7 @@ def test_what_was_due_last_is_what_would_have_come_next(start: datetime, cron: s
 
 
 def test_a_new_schedule_begins_with_its_next_time_and_a_missed_one_is_made_up_once(workspace: Workspace) -> None:
-    (workspace.root / "stellwerk.yaml").write_text(
-        (workspace.root / "stellwerk.yaml").read_text() + "timezone: Europe/Berlin\n"
-    )
+    set_settings(workspace.root, (workspace.root / "stellwerk.yaml").read_text() + "timezone: Europe/Berlin\n")
     vars(workspace).pop("settings", None)
     spec(workspace, "cake", "times: 2\nschedule: 0 5 * * *\n")
     spec(workspace, "bread", "times: 3\n")
@@ -184,7 +183,7 @@ def test_a_spec_with_a_mistake_stops_no_other_and_is_told_once(small: Workspace,
 
 
 def test_schedules_are_listed_with_their_next_times_and_last_run(small: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    (small.root / "stellwerk.yaml").write_text("timezone: Europe/Berlin\n")
+    set_settings(small.root, "timezone: Europe/Berlin\n")
     spec(small, "cake", "schedule: 0 5 * * *\n")
     spec(small, "broken", "times: [\n")
     listed = runs.schedules_(workspace=Workspace(small.root))
@@ -198,7 +197,7 @@ def test_schedules_are_listed_with_their_next_times_and_last_run(small: Workspac
     assert line.state == "done"
     assert cli.run(["runs", "schedules", "-w", str(small.root)]) == 0
     assert "probework.bake cake" in capsys.readouterr().out
-    (small.root / "stellwerk.yaml").write_text("timezone: Europe/Bonn\n")
+    set_settings(small.root, "timezone: Europe/Bonn\n")
     with pytest.raises(UserError, match="Europe/Bonn"):
         runs.schedules_(workspace=Workspace(small.root))
 

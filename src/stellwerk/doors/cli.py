@@ -41,6 +41,10 @@ BY_HAND = {
 TOP = {
     "jobs": "List the eight jobs, their tasks, and the operations that exist today.",
     "show": "Show a version: what it is, what it was made from, what was made from it.",
+    "backup": "Write the workspace to one file.",
+    "restore": "Make a workspace of a backup.",
+    "gc": "Say which bytes nothing needs any more, and remove them.",
+    "upgrade": "Bring a record that an older version made up to date.",
 }
 
 

@@ -42,14 +42,22 @@ class Examination(BaseModel):
     checks: list[Check]
 
 
-def init(folder: Path = Path(), *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+def init(
+    folder: Path = Path(),
+    *,
+    record: str | None = None,
+    schema: str | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """Make a folder a workspace.
 
     Args:
         folder: the folder; it is made if it is not there. Files in it stay as they are.
+        record: address of a PostgreSQL database that a team shares, or env:NAME; a file of the workspace if not given.
+        schema: of PostgreSQL, for workspaces that share a database.
         json: print the result as JSON.
     """
-    workspace = Workspace.init(folder)
+    workspace = Workspace.init(folder, record, schema)
     files = ["stellwerk.yaml", ".gitignore", ".stellwerk/ (the record and the store; yours alone)"]
     show(Made(workspace=str(workspace.root), files=files, next="stellwerk data try FILE --save"), json)
     return 0
@@ -123,5 +131,6 @@ def _workspace() -> list[Check]:
         mend = "" if writable else f"stellwerk init {workspace.root}"
         found.append(Check(what="store", state="ok" if writable else "wrong", detail=str(workspace.store.root), mend=mend))
     except StellwerkError as error:
-        found.append(Check(what="record", state="wrong", detail=str(error), mend=f"stellwerk init {workspace.root}"))
+        mend = "stellwerk upgrade" if "stellwerk upgrade" in str(error) else f"stellwerk init {workspace.root}"
+        found.append(Check(what="record", state="wrong", detail=str(error), mend=mend))
     return found

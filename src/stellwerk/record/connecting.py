@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from stellwerk.credentials import without_password
 from stellwerk.errors import StellwerkError, UserError
@@ -93,7 +93,8 @@ _REASONS = {
 
 def _postgresql(url: URL, schema: str | None) -> Engine:
     arguments = {} if "connect_timeout" in url.query else {"connect_timeout": SECONDS}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(url, connect_args=arguments)
+    event.listen(engine, "checkout", _see_that_it_is_whole)
     if schema:
         event.listen(engine, "connect", functools.partial(_use_schema, schema), insert=True)
     return engine
@@ -104,6 +105,21 @@ def _use_schema(schema: str, connection: Any, _: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f'SET search_path TO "{schema}"')
     connection.commit()
+
+
+def _see_that_it_is_whole(connection: Any, *_: Any) -> None:
+    """Have a pooled connection replaced if it was lost, or left in a transaction by an interrupt in the wrong moment."""
+    import psycopg
+
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise DisconnectionError
+    try:
+        connection.isolation_level = connection.read_only = None
+        connection.autocommit = True
+        connection.execute("")
+        connection.autocommit = False
+    except psycopg.Error:
+        raise DisconnectionError from None
 
 
 def check_version(engine: Engine, place: str) -> None:

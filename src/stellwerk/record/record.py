@@ -237,6 +237,18 @@ class Record:
             raise UserError(f"{kinds[0]}/{name} has no version {wanted!r}; it has: {numbers}")
         return chosen[0]
 
+    def agree(self, name: str, value: str) -> bool:
+        """Whether all who share the record have the same value of something; the first one to ask sets it."""
+        query = select(tables.shared.c.value).where(tables.shared.c.name == name)
+        with self.database.reading() as connection:
+            known = connection.execute(query).scalar()
+        if known is None:
+            with self.database.writing() as connection:
+                known = connection.execute(query).scalar()
+                if known is None:
+                    connection.execute(tables.shared.insert(), {"name": name, "value": value})
+        return known in (None, value)
+
     def latest(self, kind: str, name: str) -> Version | None:
         """The version that `latest` of an asset points to; None where nothing was made yet."""
         newest = select(tables.alias.c.version).where(tables.alias.c.name == "latest")

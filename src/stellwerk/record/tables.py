@@ -3,12 +3,26 @@
 Every row of a journaled table has a text primary key `id` that names no person: random, or a digest. Times are ISO 8601 in
 UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
 A truth value is 1 or 0, since a column of truth values would read whatever stands in it as true. `person` is the one table that
-can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment. These are not journaled.
+can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment, `shared` is about who writes. These are not
+journaled.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -123,7 +137,7 @@ measurement = Table(
     Column("value", Float),
     Column("low", Float),
     Column("high", Float),
-    Column("n", Integer),
+    Column("n", BigInteger),
     Column("unit", String(32), nullable=False),
     Column("complete", Integer, nullable=False),
     Column("details", JSON, nullable=False),
@@ -161,7 +175,7 @@ erasure = Table(
     _id(),
     _to("run"),
     _to("version"),
-    Column("rows", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     _time("created"),
 )
@@ -218,6 +232,9 @@ worker = Table(
     Column("started", Float, nullable=False),
     Column("seen", Float, nullable=False),
 )
+
+# What all who share the record must have alike, such as a fingerprint of their key.
+shared = Table("shared", metadata, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False))
 
 # What a run used, so that a later one can be planned.
 usage = Table(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 ENDED = ("done", "failed", "cancelled")
-ABOVE = ("doors", "demo", "release", "gateway", "jobs")
+ABOVE = ("doors", "demo", "upkeep", "release", "gateway", "jobs")
 
 
 def _never() -> bool:

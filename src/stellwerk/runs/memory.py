@@ -77,7 +77,9 @@ def _edges(record: Record, steps: Iterable[Row]) -> dict[str, list[dict[str, Any
 
 def _are_whole(record: Record, store: Store, edges: Iterable[Row]) -> bool:
     """Whether all that a step's output versions consist of is still in the store."""
-    made = [edge["version"] for edge in edges if edge["direction"] == "output"]
-    return not made or not any(
-        any(store.missing(version.content)) for version in record.versions(tables.version.c.id.in_(made))
-    )
+    made = [edge for edge in edges if edge["direction"] == "output"]
+    if not made:
+        return True
+    versions = record.versions(tables.version.c.id.in_([edge["version"] for edge in made]))
+    # What the step knew of its versions is written into them again when it is taken.
+    return not any(store.missing([[version.content for version in versions], [edge["known"] for edge in made]]))

@@ -19,6 +19,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from databases import set_settings
 from s3server import KEY, SECRET, S3Server
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.jobs.data.files.find import find_files
@@ -46,7 +47,7 @@ def bucket(server: S3Server) -> str:
 
 def workspace_of(root: Path, *allow: str) -> Workspace:
     Workspace.init(root)
-    (root / "stellwerk.yaml").write_text(yaml.safe_dump({"name": "w", "network": {"allow": list(allow)}}))
+    set_settings(root, yaml.safe_dump({"name": "w", "network": {"allow": list(allow)}}))
     return Workspace(root)
 
 

@@ -35,7 +35,8 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         spec: what is asked.
     """
     run.limit(spec.budget or Budget(), f"datasets/{name}.yaml")
-    before = {version.id for version in run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)}
+    known = run.record.versions(tables.asset.c.kind == "dataset", tables.asset.c.name == name)
+    before, latest = {version.id for version in known}, run.record.latest("dataset", name)
     sources = [acquire(run, name, source) for source in spec.sources]
     run.extent(sum(acquired.version.facts["bytes"] for acquired in sources))
     tokens = tombstones.read_tokens(run, name)
@@ -56,7 +57,7 @@ def build(run: Run, name: str, spec: DatasetSpec) -> BuildReport:
         tokens=tokens,
     )
     tombstones.check(run, name, tokens)
-    return _report(run, outcome, before)
+    return _report(run, outcome, before, latest.id if latest else None)
 
 
 def tag(run: Run, spec: DatasetSpec, documents: Sequence[str]) -> dict[str, list[str]]:
@@ -208,17 +209,18 @@ def _warnings(run: Run) -> list[str]:
     return list(dict.fromkeys(row["title"] for row in rows))
 
 
-def _report(run: Run, outcome: dict[str, Any], before: set[str]) -> BuildReport:
+def _report(run: Run, outcome: dict[str, Any], before: set[str], latest: str | None) -> BuildReport:
     # The counts are of this input: other input, such as one more file that cannot be read, may give an equal dataset.
     version = run.version(outcome["version"])
+    steps = f"({run.done} steps done, {run.remembered} reused)"
     if not run.done:
         message = f"nothing changed: all {run.remembered} steps were done before, this is still {version.ref}"
-    elif version.id in before:
-        message = (
-            f"the result is equal to {version.ref}, so that is the version ({run.done} steps done, {run.remembered} reused)"
-        )
+    elif version.run == run.id or version.id not in before:  # this run may have made it before it was interrupted
+        message = f"made {version.ref} {steps}"
+    elif version.id == latest:
+        message = f"nothing changed in the result: it is still {version.ref} {steps}"
     else:
-        message = f"made {version.ref} ({run.done} steps done, {run.remembered} reused)"
+        message = f"the result is equal to {version.ref}, so that is the version {steps}"
     name = version.name
     return BuildReport(
         dataset=version.ref,

@@ -52,7 +52,7 @@ def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tu
         new, old = _one_schema(run, new, old)
         return _append_new(run, source, new, old), None
     if not new or not old:
-        stays = source.load == "append" or source.missing == "keep"
+        stays = source.load == "append" or _keeps(source)
         if not new:
             return list(old) if stays else [], None
         return (list(new), None) if source.load == "append" else _merge(run, source, new, old)
@@ -210,9 +210,14 @@ def _met(source: Source, columns: Sequence[str]) -> str:
     chosen = ", ".join(origin if name == "origin" else f"fresh.{_q(name)}" for name in columns if name != PLACE)
     hashed = f"SELECT *, hash(row({said})) AS {SAID} FROM"
     query = f"SELECT {chosen} FROM ({hashed} fresh) fresh LEFT JOIN ({hashed} old) old ON {same}"
-    if source.missing == "keep":
+    if _keeps(source):
         query += f" UNION ALL BY NAME SELECT * EXCLUDE ({PLACE}) FROM old ANTI JOIN fresh ON {same}"
     return query
+
+
+def _keeps(source: Source) -> bool:
+    """Whether a row that is not among the new ones stays; with a cursor only `only_present` knows which rows are gone."""
+    return source.missing == "keep" or source.cursor is not None
 
 
 def _lost(run: Run, rows: pa.Table, key: str) -> str | None:

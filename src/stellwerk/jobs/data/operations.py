@@ -49,7 +49,7 @@ def try_(
     """Look at any file with no spec at all: its columns, languages, copies, personal data. Changes nothing.
 
     Args:
-        file: csv, tsv, json, jsonl, parquet, xlsx, md, txt or html, also with .gz, .xz or .zst.
+        file: csv, tsv, json, jsonl, parquet, xlsx, md, txt, html, pdf, docx, pptx, odt, eml or msg, also with .gz, .xz or .zst.
         save: write datasets/NAME.yaml to begin with; the file itself stays where it is.
         name: the NAME to save it under; made from the name of the file if not given.
     """

@@ -20,6 +20,7 @@ from stellwerk.jobs.data.digest import schema_of
 from stellwerk.jobs.data.files import infer
 from stellwerk.jobs.data.files.reading import ReadOptions, Unreadable, read
 from stellwerk.jobs.data.files.schema import cast, facts_of, settle, unify
+from stellwerk.jobs.data.files.shapes import DOCUMENTS as OFFICE
 from stellwerk.jobs.data.files.shapes import Facts
 from stellwerk.jobs.data.personal_columns import scan_column, searchable
 from stellwerk.jobs.data.reports import TriedColumn, TryReport
@@ -29,7 +30,7 @@ from stellwerk.workspace import NAME, STATE, write_text
 
 MOST_ROWS = 100_000
 MOST_BYTES = 64 * 2**20
-DOCUMENTS = ("md", "txt", "html")
+DOCUMENTS = ("md", "txt", "html", "eml", *OFFICE)
 NEAR = 0.8
 
 

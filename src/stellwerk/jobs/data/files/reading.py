@@ -16,9 +16,12 @@ import pyarrow as pa
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.files import unpack
 from stellwerk.jobs.data.files.csvfile import read_csv
+from stellwerk.jobs.data.files.documentfile import read_office
 from stellwerk.jobs.data.files.jsonfile import read_json, read_jsonl
+
+# from stellwerk.jobs.data.files.mailfile import read_mail
 from stellwerk.jobs.data.files.parquetfile import read_parquet
-from stellwerk.jobs.data.files.shapes import FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
+from stellwerk.jobs.data.files.shapes import DOCUMENTS, FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
 from stellwerk.jobs.data.files.textfile import read_document
 from stellwerk.jobs.data.files.xlsxfile import read_xlsx
 from stellwerk.text import personal
@@ -43,6 +46,14 @@ ENDINGS = {
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".docm": "docx",
+    ".pptx": "pptx",
+    ".pptm": "pptx",
+    ".odt": "odt",
+    ".msg": "msg",
+    ".eml": "eml",
 }
 _STREAMED: dict[str, Callable[[Source], Iterator[pa.Table | Unreadable]]] = {
     "csv": read_csv,
@@ -51,6 +62,8 @@ _STREAMED: dict[str, Callable[[Source], Iterator[pa.Table | Unreadable]]] = {
     "md": read_document,
     "txt": read_document,
     "html": read_document,
+    #    "eml": read_mail,
+    **dict.fromkeys(DOCUMENTS, read_office),
 }
 _FROM_ANY_PLACE: dict[str, Callable[[Source, IO[bytes]], Iterator[pa.Table | Unreadable]]] = {
     "parquet": read_parquet,
@@ -88,7 +101,7 @@ def read(path: Path, name: str, options: ReadOptions | None = None) -> Iterator[
             do where a table begins without a header.
     """
     options = options or ReadOptions()
-    wanted = options.format or format_of(path)
+    wanted = options.format or format_of(Path(name))
     if options.format is not None and options.format not in FORMATS:
         raise UserError(f"Unknown format '{options.format}'; give one of {', '.join(FORMATS)}.")
     try:
@@ -131,7 +144,7 @@ def _read(path: Path, name: str, wanted: str, options: ReadOptions) -> Iterator[
     with unpack.open_regular(path) as file:
         compression, chunks = unpack.unpacked(file, path, options)
         facts = Facts(wanted, compression)
-        if compression and path.suffix.lower() not in unpack.EXTENSIONS:
+        if compression and Path(name).suffix.lower() not in unpack.EXTENSIONS:
             facts.note(f"is compressed with {compression} though its ending does not say so")
         if wanted in _FROM_ANY_PLACE:
             source = Source(name, b"", iter(()), options, facts)

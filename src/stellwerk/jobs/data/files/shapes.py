@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "md", "txt", "html")
+# Documents of office programs, and how people call them.
+DOCUMENTS = {
+    "pdf": "PDF",
+    "docx": "Word document (.docx)",
+    "pptx": "PowerPoint presentation (.pptx)",
+    "odt": "OpenDocument text (.odt)",
+    "msg": "Outlook message (.msg)",
+}
+FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "md", "txt", "html", "eml", *DOCUMENTS)
 MAX_COLUMNS = 2000  # more keys than this in one file mean that values were used as keys
 
 
@@ -27,6 +35,13 @@ class ReadOptions:
         max_bytes_unpacked: a compressed file may unpack to so many bytes.
         max_ratio: unpacked bytes per packed byte, looked at beyond 100 MiB unpacked.
         max_document_bytes: limit of one document (md, txt, html) and of one line.
+        max_office_bytes: limit of one document of an office program or one e-mail.
+        pages: `joined` for a row a document, `each` for a row a page.
+        ocr: whether pages that are pictures are read as such.
+        ocr_languages: as tesseract names them.
+        attachments: whether documents in an e-mail become rows.
+        seconds: that the text of one document may take.
+        megabytes: of memory that the text of one document may take.
         batch_bytes: a table is handed on when it holds about so many bytes.
     """
 
@@ -40,6 +55,13 @@ class ReadOptions:
     max_bytes_unpacked: int = 20 * 2**30
     max_ratio: int = 1000
     max_document_bytes: int = 32 * 2**20
+    max_office_bytes: int = 256 * 2**20
+    pages: str = "joined"
+    ocr: bool = False
+    ocr_languages: tuple[str, ...] = ("deu", "eng")
+    attachments: bool = True
+    seconds: float = 120
+    megabytes: float = 1024
     batch_bytes: int = 16 * 2**20
 
 

@@ -100,6 +100,7 @@ def _options(source: Source) -> ReadOptions:
         quote=csv.quote,
         sheet=source.sheet,
         batch_bytes=SHARD_BYTES,
+        **{**source.documents.model_dump(), "ocr_languages": tuple(source.documents.ocr_languages)},
     )
 
 

@@ -35,6 +35,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
     )
     op.create_table(
+        "shared",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_shared")),
+    )
+    op.create_table(
         "usage",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("run", sa.String(length=64), nullable=False),
