@@ -39,7 +39,8 @@ TYPES = {
 DOCUMENTS = frozenset((*TYPES.values(), ".htm", ".xhtml", ".markdown", ".text"))
 SIGNATURES = frozenset(("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"))
 SEALED = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
-_BUILT_IN = mimetypes.MimeTypes().types_map[True]  # of Python itself; no table of this machine
+# Endings that may be named and believed: Python's own table, not this machine's, and what it lacks.
+KNOWN = frozenset((*mimetypes.MimeTypes().types_map[True], *DOCUMENTS, ".xlsx", ".ods", ".msg", ".ics", ".vcf", ".rar", ".7z"))
 COLUMNS = pa.schema(
     [
         *((name, pa.string()) for name in (ORIGIN, "title", "text")),
@@ -83,8 +84,8 @@ def read_mail(source: Source, read_attached: ReadAttached | None = None) -> Iter
     Raises:
         FileProblem: the file is no mail, is encrypted, too large, too deep, or has too many parts.
     """
-    limit = source.options.max_document_bytes
-    sentence = f"is larger than {limit / 2**20:.3g} MiB as one mail; save its attachments apart or raise max_document_bytes"
+    limit = source.options.max_office_bytes
+    sentence = f"is larger than {limit / 2**20:.3g} MiB as one mail; save its attachments apart or raise max_office_bytes"
     data = whole(source.chunks, limit, sentence)
     yield from _mail(_Reading(source, read_attached, Budget()), data, source.name, None, 0)
 
@@ -98,7 +99,7 @@ def _mail(reading: _Reading, data: bytes, origin: str, attached_to: str | None, 
     text = _text(mail, reading.source).strip()
     if text.startswith("-----BEGIN PGP MESSAGE-----"):
         raise _sealed()
-    attachments = list(_attachments(mail)) if getattr(reading.source.options, "attachments", True) else []
+    attachments = list(_attachments(mail)) if reading.source.options.attachments else []
     wanted = [one for one in attachments if _is_read(one, reading)]
     _note_left_out(reading, [one for one in attachments if not _is_read(one, reading)])
     title = headers.value_of(mail.headers, "subject")
@@ -178,7 +179,7 @@ def _attachments(mail: Part) -> Iterator[_Attachment]:
 def _ending(name: str | None, content_type: str) -> str:
     dot = (name or "").rfind(".")
     ending = (name or "")[dot:].lower() if dot > 0 else ""
-    if ending in DOCUMENTS or (ending in _BUILT_IN and content_type not in TYPES):
+    if ending in DOCUMENTS or (ending in KNOWN and content_type not in TYPES):
         return ending
     return TYPES.get(content_type, ending)
 
@@ -195,7 +196,7 @@ def _note_left_out(reading: _Reading, left_out: list[_Attachment]) -> None:
     if outlook:
         facts.note("holds winmail.dat, in which Outlook packs attachments and which is not read; save them apart")
     if others:
-        kinds = sorted({one.ending for one in others if one.ending in _BUILT_IN or one.ending in DOCUMENTS})
+        kinds = sorted({one.ending for one in others if one.ending in KNOWN})
         named = f" ({', '.join(kinds)})" if kinds else ""
         what = "attachment of a kind that is" if len(others) == 1 else "attachments of kinds that are"
         facts.note(f"has {len(others)} {what} not read{named}")

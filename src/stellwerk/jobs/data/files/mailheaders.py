@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import datetime
+import hashlib
 import re
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
@@ -64,7 +65,7 @@ def _word_bytes(kind: str, text: str) -> bytes | None:
         if kind in "qQ":
             return binascii.a2b_qp(text.encode(), header=True)
         raw = text.encode()
-        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
+        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4)) or (None if raw else b"")
     except (binascii.Error, ValueError):
         return None
 
@@ -130,19 +131,24 @@ def sent(headers: Message) -> datetime.datetime | None:
 
 
 def message_id(headers: Message) -> str | None:
-    """Read the number of a message, without its angle brackets."""
+    """The number of a message as a digest: it joins answers to what they answer, and has no address in it."""
     text = (value_of(headers, "message-id") or "")[:1000]
     match = _MESSAGE_ID.search(text)
-    return (match[1] if match else text) or None
+    return _digest(match[1] if match else text)
 
 
 def answered(headers: Message) -> str | None:
-    """Read which message a mail answers: In-Reply-To, else the last of References; without angle brackets."""
+    """Which message a mail answers, as `message_id` gives it: In-Reply-To, else the last of References."""
     match = _MESSAGE_ID.search((_raw(headers, "in-reply-to") or "")[:4000])
     if match:
-        return " ".join(match[1].split())
+        return _digest(match[1])
     earlier = _MESSAGE_ID.findall((_raw(headers, "references") or "")[-4000:])
-    return " ".join(earlier[-1].split()) if earlier else None
+    return _digest(earlier[-1]) if earlier else None
+
+
+def _digest(number: str) -> str | None:
+    found = "".join(number.split())
+    return f"m{hashlib.sha256(found.encode(errors='replace')).hexdigest()[:16]}" if found else None
 
 
 def _raw(headers: Message, name: str) -> str | None:

@@ -28,6 +28,7 @@ _WIDER = {  # what programs mean by a name
 }
 _META = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _UNSEEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_ENDS = re.compile("([\n\ufffe])")
 _GAPS = re.compile(r"\n{3,}")
 HIDDEN = frozenset(("script", "style", "head", "title", "template", "noscript"))
 LINES = frozenset(("div", "br", "li", "tr", "dt", "dd", "hr", "center", "address", "section", "article", "header", "footer"))
@@ -47,7 +48,7 @@ def codec_of(charset: str) -> str | None:
         info = codecs.lookup(charset.strip().strip("\"'")[:40])
     except (LookupError, ValueError, UnicodeError):
         return None
-    if not info._is_text_encoding or info.name in _NOT_FOR_MAIL:
+    if not info._is_text_encoding or info.name.replace("-", "_") in _NOT_FOR_MAIL:
         return None
     return _WIDER.get(info.name, info.name)
 
@@ -126,12 +127,17 @@ def html_text(page: str) -> str:
         if not page.strip():
             return ""
         raise FileProblem("corrupt_file", "has a body that cannot be parsed as HTML; check how it was saved") from None
-    lines = "".join(_pieces(tree)).split("\n")
+    lines = [""]
+    for piece in _ENDS.split("".join(_pieces(tree))):
+        if piece == "\n" or (piece == "\ufffe" and lines[-1].strip()):
+            lines.append("")
+        elif piece != "\ufffe":
+            lines[-1] += piece
     return _GAPS.sub("\n\n", "\n".join(_line(line) for line in lines)).strip()
 
 
 def _pieces(tree: lxml_html.HtmlElement) -> list[str]:
-    """The text with `\\n` where a line ends, `\\t` between cells and U+FFFF for an item of a list."""
+    """The text with `\\n` where a line ends, U+FFFE where one begins, `\\t` between cells, U+FFFF for an item of a list."""
     parts: list[str] = []
     hidden = kept = 0
     for event, element in etree.iterwalk(tree, events=("start", "end")):
@@ -158,18 +164,19 @@ def _split(piece: str) -> list[str]:
 
 
 def _mark(tag: str, starts: bool, element: lxml_html.HtmlElement) -> str:
-    if tag == "li" and starts:
-        return "\n\uffff"
+    parent = element.getparent()
+    within = parent.tag if parent is not None and tag in ("p", "div") else ""
+    if within in ("td", "th", "li") and (len(parent) == 1 or (starts and within == "li" and parent[0] is element)):
+        return ""  # so that the cells of a row, and an item and its text, stay on one line
     if tag in ("td", "th"):
         return "\t"
-    parent = element.getparent()
-    if tag in ("p", "div") and parent is not None and parent.tag in ("td", "th") and len(parent) == 1:
-        return ""  # so that the cells of a row stay on one line
-    if tag in PARAGRAPHS:
-        return "\n" if "MsoNormal" in (element.get("class") or "") else "\n\n"
     if tag == "br":
         return "\n" if starts else ""
-    return "\n" if tag in LINES else ""
+    if tag == "li" and starts:
+        return "\ufffe\uffff"
+    if tag in PARAGRAPHS and "MsoNormal" not in (element.get("class") or ""):
+        return "\ufffe\n"
+    return "\ufffe" if tag in LINES or tag in PARAGRAPHS else ""
 
 
 def _line(line: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +19,7 @@ from stellwerk.jobs.data.files import unpack
 from stellwerk.jobs.data.files.csvfile import read_csv
 from stellwerk.jobs.data.files.documentfile import read_office
 from stellwerk.jobs.data.files.jsonfile import read_json, read_jsonl
-
-# from stellwerk.jobs.data.files.mailfile import read_mail
+from stellwerk.jobs.data.files.mailfile import read_mail
 from stellwerk.jobs.data.files.parquetfile import read_parquet
 from stellwerk.jobs.data.files.shapes import DOCUMENTS, FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
 from stellwerk.jobs.data.files.textfile import read_document
@@ -62,7 +62,7 @@ _STREAMED: dict[str, Callable[[Source], Iterator[pa.Table | Unreadable]]] = {
     "md": read_document,
     "txt": read_document,
     "html": read_document,
-    #    "eml": read_mail,
+    "eml": lambda source: read_mail(source, _read_attached(source.options)),
     **dict.fromkeys(DOCUMENTS, read_office),
 }
 _FROM_ANY_PLACE: dict[str, Callable[[Source, IO[bytes]], Iterator[pa.Table | Unreadable]]] = {
@@ -138,6 +138,19 @@ def _check_names(name: str, wanted: str, columns: tuple[str, ...]) -> None:
 @functools.lru_cache(maxsize=64)
 def _kinds_in(columns: tuple[str, ...]) -> list[str]:
     return sorted(set(personal.scan(columns, list(personal.KINDS))["kind"].to_pylist()))
+
+
+def _read_attached(options: ReadOptions) -> Callable[[bytes, str, str], Iterator[pa.Table | Unreadable]]:
+    """What reads a document that is attached to an e-mail, out of its bytes, its origin and its ending."""
+
+    def read(data: bytes, origin: str, ending: str) -> Iterator[pa.Table | Unreadable]:
+        wanted = ENDINGS[ending]
+        told = replace(options, format=wanted)
+        if not data:
+            raise FileProblem("empty_file", "has 0 bytes; ask for it again or leave it out")
+        yield from _STREAMED[wanted](Source(origin, data[: unpack.HEAD], iter([data]), told, Facts(wanted)))
+
+    return read
 
 
 def _read(path: Path, name: str, wanted: str, options: ReadOptions) -> Iterator[pa.Table | Unreadable]:
