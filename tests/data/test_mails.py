@@ -338,7 +338,7 @@ def test_parts_too_deep_or_too_many() -> None:
 
 
 def test_limits_of_size() -> None:
-    assert problem(body(b"x" * 5000), ReadOptions(max_document_bytes=4000)).rule == "too_large"
+    assert problem(body(b"x" * 5000), ReadOptions(max_office_bytes=4000)).rule == "too_large"
     assert problem(b"Subject: s\n" + b"X-A: b\n" * 200_000 + b"\nx").rule == "too_large"
 
 

@@ -27,7 +27,7 @@ from stellwerk.demo.tickets import Ticket, write_ticket
 from stellwerk.errors import UserError
 
 COMPANY = "Tannwerder Maschinenbau GmbH"
-DATASETS = ("tickets", "knowledge")
+DATASETS = ("tickets", "knowledge", "mails")
 FOLDERS = {"pages": "knowledge", "manuals": "manuals", "mails": "mails"}  # things whose files are counted -> below raw
 COPY_REACH = 1500  # places back within which an original is looked for
 
@@ -122,7 +122,7 @@ def spec_text(name: str) -> str:
     """The text of datasets/NAME.yaml for the sample company.
 
     Args:
-        name: tickets (letters with labels and replies, for training) or knowledge (articles, for retrieval)
+        name: tickets (letters with labels and replies, for training), knowledge (articles, for retrieval) or mails
     """
     return files("stellwerk.demo").joinpath("datasets", f"{name}.yaml").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from stellwerk.demo.near_copies import jaccard
 from stellwerk.demo.outcome import JOINED, Document, Finding
-from stellwerk.demo.truth import BELOW, COPIES, HEAD, PERSONAL, Planted
+from stellwerk.demo.truth import BELOW, COPIES, FOUND_AS, HEAD_COLUMNS, HEADS, Planted
 from stellwerk.text.normalise import normalise
 
 Specs = Mapping[str, Any]
@@ -22,8 +22,8 @@ WORD = re.compile(r"\w+")
 def searched(kind: str, spec: Mapping[str, Any]) -> bool:
     """Whether a dataset's spec asks for a step that looks for a kind."""
     select, outliers, personal = spec["select"], spec["outliers"], spec["personal"]
-    if kind in PERSONAL:
-        return PERSONAL[kind] in personal["kinds"] and personal["action"] != "keep"
+    if kind in FOUND_AS:
+        return FOUND_AS[kind] in personal["kinds"] and personal["action"] != "keep"
     answers = {
         "exact_duplicate": spec["duplicates"]["exact"],
         "near_duplicate": spec["duplicates"]["near"] is not None,
@@ -38,6 +38,11 @@ def searched(kind: str, spec: Mapping[str, Any]) -> bool:
         "damaged_file": True,
     }
     return bool(answers.get(kind, False))
+
+
+def left_out(kind: str, spec: Mapping[str, Any]) -> bool:
+    """Whether a dataset's spec drops the columns in which a kind stands."""
+    return kind == HEADS and set(HEAD_COLUMNS) <= set(spec["drop_columns"])
 
 
 def judge(row: Planted, found: Mapping[str, Document], specs: Specs) -> str | None:
@@ -56,7 +61,7 @@ def judge(row: Planted, found: Mapping[str, Document], specs: Specs) -> str | No
         return _copy(row, document, found, spec)
     if row.kind == "mojibake":
         return _mojibake(row, document, spec)
-    if row.kind in PERSONAL:
+    if row.kind in FOUND_AS:
         return _personal(row, document, spec)
     if row.kind == "orphan":
         return None if document.missing else f"{row.detail['column']} points nowhere, yet no joined column is empty"
@@ -114,11 +119,11 @@ def _mojibake(row: Planted, document: Document, spec: Mapping[str, Any]) -> str 
 
 def _personal(row: Planted, document: Document, spec: Mapping[str, Any]) -> str | None:
     shape = row.detail["format"]
+    places = _places(row, document)
+    if left_out(row.kind, spec) and not places:
+        return None
     if not searched(row.kind, spec):
         return f"datasets/{document.dataset}.yaml asks for no such step"
-    places = _places(row, document)
-    if not places and shape == HEAD:
-        return None  # it did not come into the dataset
     if not places:
         return f"written as: {shape}; it does not stand in what was searched"
     for column, start, end in places:
@@ -131,7 +136,7 @@ def _personal(row: Planted, document: Document, spec: Mapping[str, Any]) -> str 
 def _uncovered(row: Planted, document: Document, column: str, start: int, end: int) -> str | None:
     """What is left of a value at one place; None where findings of its kind cover every letter and digit."""
     text = document.text if column == "text" else document.cells[column]
-    spans = [(f.start, f.end) for f in document.findings if f.kind == PERSONAL[row.kind] and f.column == column]
+    spans = [(f.start, f.end) for f in document.findings if f.kind == FOUND_AS[row.kind] and f.column == column]
     signs = [i for i in range(start, end) if text[i].isalnum()]
     covered = sum(any(first <= i < last for first, last in spans) for i in signs)
     if covered == len(signs):
@@ -146,6 +151,7 @@ def _places(row: Planted, document: Document) -> list[tuple[str, int, int]]:
     """Where the part of a value that must not be left stands: column, start, end."""
     value, part = str(row.detail["value"]).replace("\xa0", " "), core(row)
     texts = {"text": document.text, **document.cells}
+    texts = {name: text for name, text in texts.items() if (name in HEAD_COLUMNS) == (row.kind == HEADS)}
     offset = value.rfind(part)
     return [
         (column, found.start() + offset, found.start() + offset + len(part))

@@ -25,7 +25,7 @@ from stellwerk.demo.personal_data import draw_value
 from stellwerk.demo.phrases import Template, draws, fill, pick, read_templates, read_wording
 from stellwerk.demo.process import office_hours
 from stellwerk.demo.tickets import Ticket, templates, write_ticket
-from stellwerk.demo.truth import HEAD
+from stellwerk.demo.truth import HEADS
 
 MAILS: Final = 120
 DESK: Final = "kundendienst@tannwerder.example"
@@ -81,8 +81,8 @@ class Mail:
             mail = mail.answers
             address = mail.sender[1]
             rows += [{"kind": "email", "value": address, "format": "quoted", "normal": address}, *mail.values]
-        for _, address in (self.sender, self.to):
-            rows.append({"kind": "email", "value": address, "format": HEAD, "normal": address})
+        for place, (_, address) in (("sender", self.sender), ("recipients", self.to)):
+            rows.append({"kind": HEADS, "value": address, "format": place, "normal": address})
         return list({(row["kind"], row["value"]): row for row in reversed(rows)}.values())[::-1]
 
     @property

@@ -9,7 +9,8 @@ What counts as found:
 - scans and damaged files: the ledger names the file, with the reason that is true of it;
 - rows that point nowhere: the columns that the database adds are empty, and a data test counts them;
 - personal data: findings of the same kind cover every letter and digit of the planted value wherever it stands, so that masking
-  removes it; an address in the head of an e-mail may as well have been left out of the document.
+  removes it. Addresses in the heads of e-mails are a kind of their own: they stand in columns, and where the spec drops those
+  they count as left out, not as found; one that stands there all the same counts as missed.
 
 False alarms are documents that the rules of a kind dropped and in which nothing that should go was planted; texts repaired
 that were sound; findings of personal data that touch no planted value of their kind. What no step searches counts as
@@ -26,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, Field
 
 from stellwerk.demo import truth
-from stellwerk.demo.judging import OCR_RULE, judge, searched, touches
+from stellwerk.demo.judging import OCR_RULE, judge, left_out, searched, touches
 from stellwerk.demo.outcome import Document, documents
-from stellwerk.demo.truth import BELOW, COPIES, JOB_OF, KINDS, PERSONAL, REMOVED, Planted
+from stellwerk.demo.truth import BELOW, COPIES, FOUND_AS, HEAD_COLUMNS, HEADS, JOB_OF, KINDS, PERSONAL, REMOVED, Planted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ class Line(BaseModel):
     found: int | None = Field(description="null where no step searches it")
     missed: int | None
     false_alarms: int | None = Field(description="sound documents dropped or rewritten, findings that are none")
-    state: Literal["searched", "not searched yet", "kept on purpose"]
+    state: Literal["searched", "not searched yet", "kept on purpose", "left out on purpose"]
     note: str = ""
 
     @property
@@ -188,10 +189,11 @@ def _false_repair(document: Document, there: Iterable[Planted]) -> Iterator[tupl
 
 def _false_finds(document: Document, there: Iterable[Planted]) -> Iterator[tuple[str, str]]:
     for kind, name in PERSONAL.items():
-        values = [row for row in there if row.kind == kind]
+        values = [row for row in there if FOUND_AS.get(row.kind) == name]
         for finding in document.findings:
             if finding.kind == name and not any(touches(finding, row, document) for row in values):
-                yield kind, f"found in {finding.column} by {finding.evidence}, score {finding.score:.2f}"
+                in_head = kind == "email" and finding.column in HEAD_COLUMNS
+                yield HEADS if in_head else kind, f"found in {finding.column} by {finding.evidence}, score {finding.score:.2f}"
 
 
 def _lines(
@@ -202,6 +204,17 @@ def _lines(
         if not planted[kind]:
             continue
         count = planted[kind]
+        if any(left_out(kind, spec) for spec in specs.values()):
+            yield Line(
+                kind=kind,
+                planted=count,
+                found=None,
+                missed=misses[kind],
+                false_alarms=None,
+                state="left out on purpose",
+                note="its columns are dropped",
+            )
+            continue
         if not any(searched(kind, spec) for spec in specs.values()):
             job = JOB_OF.get(kind)
             note = f"{job} job" if job else "the specs ask for no such step"

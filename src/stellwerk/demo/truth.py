@@ -19,8 +19,10 @@ PERSONAL: Final = {
     "secret": "SECRET",
 }
 """Planted kind of personal data -> kind of finding."""
-HEAD: Final = "head"
-"""Format of an address in the head of an e-mail, which a reader may leave out of the document."""
+HEADS: Final = "email_head"
+"""Addresses in the heads of e-mails: the reader puts them into columns of their own, which a spec may leave out."""
+HEAD_COLUMNS: Final = ("sender", "recipients")
+FOUND_AS: Final = {**PERSONAL, HEADS: PERSONAL["email"]}
 BELOW: Final = "near_below_bound"
 """Near copies that resemble their original by less than the bound of the spec, which therefore keeps both."""
 
@@ -34,6 +36,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "outlier": ("Outliers", "Ausreißer"),
     "junk": ("Junk", "Unbrauchbares"),
     "email": ("E-mail addresses", "E-Mail-Adressen"),
+    HEADS: ("E-mail addresses in heads", "E-Mail-Adressen in Köpfen"),
     "phone": ("Telephone numbers", "Telefonnummern"),
     "iban": ("Bank accounts (IBAN)", "Bankkonten (IBAN)"),
     "credit_card": ("Payment cards", "Zahlungskarten"),

@@ -59,18 +59,16 @@ def answer(data: bytes, *, kind: str, ocr: str | None, megabytes: float) -> dict
         `title`, `pages` (a text each), `numbered` (whether they are pages of the format), `thin` (numbers of pages that are
         pictures without text); or `problem`, a rule and a reason.
     """
+    from stellwerk.jobs.data.files import pdfpages  # loaded before the limit: libraries are no part of the document
+
     try:
         with _memory(megabytes):
-            if kind == "pdf":
-                from stellwerk.jobs.data.files import pdfpages
-
-                return pdfpages.extract(data, ocr)
-            return _office(data, kind)
+            return pdfpages.extract(data, ocr) if kind == "pdf" else _office(data, kind)
     except FileProblem as problem:
         return {"problem": [problem.rule, problem.reason]}
     except MemoryError:
         return {"problem": ["too_large", f"needs more than {megabytes:g} MB of memory; split it or raise documents.megabytes"]}
-    except Exception as error:  # noqa: BLE001 - a fault of a library at this document, which must not end the reading of others
+    except BaseException as error:  # noqa: BLE001 - a fault of a library at this document; a panic of Rust is no Exception
         return {"problem": ["extractor_failed", f"could not be read ({type(error).__name__}); open it and save it again"]}
 
 
@@ -100,8 +98,16 @@ def _office(data: bytes, kind: str) -> dict[str, Any]:
 
     found = extracted(data, OFFICE[kind], pages=kreuzberg.PageConfig(extract_pages=True))
     pages = cut(found.content, [page["content"] for page in found.pages or []])
+    if kind == "pptx":
+        pages = _slides(found.content, (found.metadata.get("pages") or {}).get("total_count"))
     title = found.metadata.get("title") or found.metadata.get("subject")
     return {"title": title, "pages": pages or [found.content], "numbered": bool(pages), "thin": []}
+
+
+def _slides(content: str, count: int | None) -> list[str]:
+    """Cut a text at the titles of its slides; nothing where a slide has none, since nobody could tell where it begins."""
+    slides = [part.strip() for part in re.split(r"(?m)^(?=## )", content) if part.strip()]
+    return slides if len(slides) == count else []
 
 
 def cut(content: str, pages: list[str]) -> list[str]:

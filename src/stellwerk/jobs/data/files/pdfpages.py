@@ -6,12 +6,15 @@ page has few words too, but no picture that fills it, and an empty form has all 
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import shutil
 import subprocess
 from typing import Any
 
+import kreuzberg  # noqa: F401 - loaded with this module, before the limit of memory holds
+import pdfplumber
 import pypdfium2
 import pypdfium2.raw as raw
 
@@ -114,10 +117,6 @@ def _put_tables(data: bytes, pages: list[str], ruled: list[int]) -> None:
     """Put Markdown tables where kreuzberg gives their cells one after the other."""
     if not ruled:
         return
-    import io
-
-    import pdfplumber
-
     with pdfplumber.open(io.BytesIO(data), pages=[number + 1 for number in ruled]) as document:
         for page in document.pages:
             for table in page.find_tables():
@@ -148,8 +147,6 @@ def _lines(rows: list[list[str]]) -> list[str]:
 
 def _by_picture(page: Any, languages: str) -> str:
     """Read a page as a picture."""
-    import io
-
     program = shutil.which("tesseract")
     if program is None:
         raise FileProblem("ocr_missing", "has pages without text, and tesseract is not installed; install it or leave out ocr")
