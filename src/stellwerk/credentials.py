@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator
 
@@ -17,6 +18,9 @@ from stellwerk.errors import UserError
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+")
 _IN_URL = re.compile(r"(?P<scheme>[\w+.-]+://)(?P<user>[^/?#@:]*):(?P<password>[^/?#]*)@")
 MAXIMUM_BYTES = 64 * 1024
+SECRET_WORDS = {"apikey", "auth", "authorization", "bearer", "cookie", "credential", "credentials", "jwt", "key", "passwd"}
+SECRET_WORDS |= {"password", "pwd", "secret", "session", "sig", "signature", "token", "sslpassword", "awsaccesskeyid"}
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def _reference(value: str) -> str:
@@ -25,12 +29,32 @@ def _reference(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    if not is_reference(value) and _IN_URL.match(value):
+def looks_secret(name: str) -> bool:
+    """Whether a header or parameter of this name holds a secret by the look of it."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return not SECRET_WORDS.isdisjoint(words) or "".join(words) in SECRET_WORDS
+
+
+def without_secret(value: str) -> str:
+    """An address as it may stand in a spec.
+
+    Raises:
+        ValueError: it holds a password, or a parameter that looks like a secret.
+    """
+    secret = next((name for name, _ in parse_qsl(urlsplit(value).query, keep_blank_values=True) if looks_secret(name)), None)
+    if secret is not None:
+        raise ValueError(
+            f"its parameter {secret!r} looks like a secret; give it by auth, or keep the whole address in env:NAME"
+        )
+    if _IN_URL.match(value):
         raise ValueError(
             "it holds a password; leave it out and give it as 'password: env:NAME', or keep the whole address in env:NAME"
         )
     return value
+
+
+def _address(value: str) -> str:
+    return value if is_reference(value) else without_secret(value)
 
 
 Credential = Annotated[str, AfterValidator(_reference)]  # only a reference may stand in a spec

@@ -205,6 +205,8 @@ def backup(
 ) -> Backup:
     """Write the workspace to one file: record, store, spec files and key; the files that sources read are not in it.
 
+    A key that `key: env:NAME` in stellwerk.yaml refers to is not in it either.
+
     Args:
         file: where to write it.
         record_only: leave out what lies in the store.
@@ -217,8 +219,10 @@ def backup(
     if not file.absolute().parent.is_dir():
         raise UserError(f"{file.parent} is no folder; make it first")
     done = save(workspace, workspace.record.database, file, with_bytes=not record_only)
+    place = workspace.settings.key
+    kept = f", but not its key, without which erasures do not hold: keep {place} as well" if place else ", and its key"
     return Backup(
-        message=f"{file} holds the workspace's data in clear, and its key: keep it where only you can read it",
+        message=f"{file} holds the workspace's data in clear{kept}: keep it where only you can read it",
         file=str(file),
         bytes=file.stat().st_size,
         rows=done.rows,

@@ -145,7 +145,8 @@ def dead(holder: str) -> bool:
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # Two containers of one machine may share its name; their process numbers are apart.
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return "-"
 

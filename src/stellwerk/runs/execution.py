@@ -178,6 +178,7 @@ def _begin(workspace: Workspace, run_id: str, code: str, token: int, listener: L
         raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
     run = Run(workspace, {**row, "code": code}, token, listener)
     run.set_state("running", started=row["started"] or now(), code=code, finished=None, error=None)
+    workspace.store.claim(workspace.record.id)
     workspace.store.sweep()
     return run
 

@@ -130,8 +130,8 @@ def give_back(workspace: Workspace, taken: Taken, *, counts: bool) -> None:
     with workspace.record.database.writing() as connection:
         lease = tables.lease.c
         ended = tables.lease.update().where(lease.id == taken.run, lease.token == taken.token)
-        connection.execute(ended.values(expires=leases.moment(connection) - 1))
-        if not counts:
+        ours = connection.execute(ended.values(expires=leases.moment(connection) - 1)).rowcount
+        if ours and not counts:
             row = tables.queue.c
             connection.execute(tables.queue.update().where(row.id == taken.run).values(attempts=row.attempts - 1))
 

@@ -191,6 +191,13 @@ class RemoteStore(Store):
         self.bucket.delete([file.key for file in files if file.key != key])
         return sum(file.size for file in files)
 
+    def claim(self, owner: str) -> set[str]:
+        """Note that a record's contents lie in the bucket; returns the other records of which that was noted."""
+        if owner not in self._seen:
+            self.bucket.create(f"owners/{owner}", b"")
+            self._seen[owner] = time.monotonic()
+        return {stored.key.rpartition("/")[2] for stored in self.bucket.list("owners")} - {owner}
+
     def sweep(self) -> None:
         """Remove what killed processes left half-written here, and, once an hour, what the bucket no longer holds."""
         super().sweep()

@@ -173,6 +173,11 @@ class Store:
                 return 0
             return bytes_of(aside)
 
+    def claim(self, owner: str) -> set[str]:
+        """Note that a record's contents lie here; returns the other records of which that was noted."""
+        del owner  # a folder lies within its workspace
+        return set()
+
     def sweep(self) -> None:
         """Remove what killed processes of this machine left half-written."""
         for folder in (self.root / "partial").iterdir():

@@ -98,6 +98,11 @@ def clear(
     Raises:
         UserError: a run is being worked on.
     """
+    if workspace.store.claim(workspace.record.id):
+        raise UserError(
+            "another record has its contents in the same bucket, and nobody can tell here what it needs; "
+            "give each record a prefix of its own (store: s3://bucket/prefix in stellwerk.yaml)"
+        )
     if not apply:
         with workspace.record.database.reading() as connection:
             return _sweep(workspace.store, plan(connection, keep), days, remove=False)
@@ -124,6 +129,7 @@ def plan(connection: Connection, keep: int) -> Plan:
     found = Plan()
     latest = set(connection.execute(select(tables.alias.c.version).where(tables.alias.c.name == "latest")).scalars())
     chosen = _versions(connection, found, keep, latest)
+    _bases(connection, found, latest)
     for row in _rows(connection, select(tables.run.c.snapshots, tables.run.c.parameters)):
         found.kept.update(references(dict(row)))
     _evidence(connection, found, chosen)
@@ -154,6 +160,15 @@ def _versions(connection: Connection, found: Plan, keep: int, latest: set[str]) 
             (found.older if clean else found.tainted).update(parts)
             found.names[row["id"]] = ref, parts, not clean
     return chosen
+
+
+def _bases(connection: Connection, found: Plan, latest: set[str]) -> None:
+    """What the rows of a latest version met stays: they meet it again when the same files are read with another spec."""
+    version = tables.version.c
+    rows = {row["id"]: row for row in _rows(connection, select(version.id, version.content, version.facts, version.tainted))}
+    for base in (rows[key]["facts"].get("base") for key in latest):
+        if base in rows and rows[base]["tainted"] is None:
+            found.kept.update(references(rows[base]["content"]))
 
 
 def _evidence(connection: Connection, found: Plan, chosen: set[str]) -> None:

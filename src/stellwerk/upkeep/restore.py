@@ -216,10 +216,13 @@ def _write(path: Path, file: IO[bytes], mode: int = 0o644) -> None:
 
 
 def _with_record(text: str, setting: str) -> str:
-    """The settings with another place of the record; comments stay where the file is written as usual."""
-    plain = re.sub(r"(?m)^record:.*\n?(?:[ \t]+\S.*\n?)*", "", text)
+    """The settings with another place of the record, and the store in the folder: a bucket belongs to one record.
+
+    Comments stay where the file is written as usual.
+    """
+    plain = re.sub(r"(?m)^(record|store):.*\n?(?:[ \t]+\S.*\n?)*", "", text)
     edited = plain + ("\n" if plain and not plain.endswith("\n") else "") + setting
-    wanted = {key: value for key, value in (yaml.safe_load(text) or {}).items() if key != "record"}
+    wanted = {key: value for key, value in (yaml.safe_load(text) or {}).items() if key not in ("record", "store")}
     with suppress(yaml.YAMLError):
         if yaml.safe_load(edited) == {**wanted, **(yaml.safe_load(setting) or {})}:
             return edited

@@ -49,8 +49,9 @@ def load(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tu
     if source.load == "replace":
         return list(new), None
     if not source.files and source.load == "append" and new and old:
+        known = _named(run, new) & _named(run, old)
         new, old = _one_schema(run, new, old)
-        return _append_new(run, source, new, old), None
+        return _append_new(run, source, new, old, known), None
     if not new or not old:
         stays = source.load == "append" or _keeps(source)
         if not new:
@@ -140,15 +141,19 @@ def _append(run: Run, new: Sequence[str], old: Sequence[str]) -> tuple[list[str]
     return [*stay, *new], None
 
 
-def _append_new(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> list[str]:
+def _named(run: Run, parts: Sequence[str]) -> set[str]:
+    return {name for part in parts for name in shards.names(run.store.path(part))}
+
+
+def _append_new(run: Run, source: Source, new: Sequence[str], old: Sequence[str], known: set[str]) -> list[str]:
     """The earlier rows, then those of the new ones that are not among them: the last value of a cursor is read again.
 
     A row that is there twice at the source and once among the earlier ones is new once.
     """
     with _database(run, new=new, old=old) as database:
-        said = _names([name for name in database.table("new").columns if name not in ("origin", PLACE)])
+        said = _names([name for name in database.table("new").columns if name in known and name != "origin"])
         numbered = f"SELECT *, row_number() OVER (PARTITION BY {said} ORDER BY {PLACE}) AS {COPY} FROM"
-        columns = [_q(name) for name in database.table("new").columns if name not in ("origin", PLACE)]
+        columns = [_q(name) for name in database.table("new").columns if name in known and name != "origin"]
         same = " AND ".join(f"n.{name} IS NOT DISTINCT FROM o.{name}" for name in [*columns, COPY])
         old_rows = "old"
         if source.cursor is not None:
@@ -181,7 +186,7 @@ def _origins(run: Run, shard: str) -> pa.ChunkedArray:
 
 def _file_of(origins: pa.ChunkedArray) -> pa.ChunkedArray:
     """The file that a row came from; a `#` in its own name stays."""
-    return pc.replace_substring_regex(origins, r"#(line|row|item|[^#]* row) \d+$", "")
+    return pc.replace_substring_regex(origins, r"(#(line|row|item|page|attachment|[^#]* row) \d+)+$", "")
 
 
 def _merge(run: Run, source: Source, new: Sequence[str], old: Sequence[str]) -> tuple[list[str], str | None]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from stellwerk.credentials import Address, Credential
+from stellwerk.credentials import Address, Credential, without_secret
 
 
 class Spec(BaseModel):
@@ -34,7 +34,7 @@ def _name(value: str) -> str:
 def _pattern(value: str) -> str:
     if not value.strip():
         raise ValueError("the pattern is empty, expected one such as raw/*.csv")
-    return value
+    return without_secret(value) if "://" in value else value
 
 
 def _one_character(value: str) -> str:
@@ -144,7 +144,7 @@ class ApiKey(Spec):
 class OAuth2(Spec):
     """Client credentials, for which a token is fetched."""
 
-    token_url: str
+    token_url: Address
     client_id: str
     client_secret: Credential
     scope: str | None = None
@@ -200,7 +200,7 @@ class Api(Spec):
 class S3(Spec):
     """How an object store is reached; what is left out comes from the environment as AWS tools read it."""
 
-    endpoint: str | None = Field(None, description="of a store that is not Amazon's, such as https://minio.example.com")
+    endpoint: Address | None = Field(None, description="of a store that is not Amazon's, such as https://minio.example.com")
     region: str | None = None
     access_key: Credential | None = None
     secret_key: Credential | None = None

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +51,9 @@ class Extractor:
             line = self._answer(child, options)
         except BrokenPipeError:
             line = b""
+        except BaseException:
+            self._end()  # its answer would be taken for that of the next document
+            raise
         if not line.endswith(b"\n"):
             self._end()
             raise FileProblem("extractor_failed", "made the extractor of documents crash, so it was left out; save it anew")
@@ -89,7 +93,12 @@ class Extractor:
             command = [sys.executable, "-P", "-m", "stellwerk.jobs.data.files.extractor", str(os.getpid())]
             # Libraries print; what they print may quote the document.
             child = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                start_new_session=True,
             )
             self._children.append(child)
             self._served = 0
@@ -107,7 +116,8 @@ def extractor() -> Extractor:
 
 def _end(children: list[subprocess.Popen[bytes]]) -> None:
     for child in children:
-        child.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # with what it has started
         child.wait()
         for pipe in (child.stdin, child.stdout):
             with suppress(OSError):

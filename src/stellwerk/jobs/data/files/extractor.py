@@ -156,7 +156,7 @@ def _end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.2)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)  # with what it has started
 
     threading.Thread(target=watch, daemon=True).start()
 

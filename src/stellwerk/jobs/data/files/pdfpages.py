@@ -74,10 +74,8 @@ def _written(nodes: list[dict[str, Any]], pages: int) -> list[str]:
             # The sign of an item may stand alone, before its text.
             bullet = kind == "list_item" and not text
             text = f"- {text}" if text else ""
-        elif kind == "table":
-            text = "\n".join(_lines(_grid(content["grid"])))
-        elif kind in ("group", "list", "page_break"):
-            continue
+        elif kind in ("group", "list", "page_break", "table"):
+            continue  # the words of a table stand in the paragraphs too; ruled ones come from pdfplumber
         if text:
             parts[page - 1].append(text)
     return ["\n\n".join(part) for part in parts]

@@ -160,5 +160,5 @@ class Tables:
             self._without += piece.num_rows
             return piece.slice(0, 0)
         column = piece[self._column]
-        self._without += column.null_count
-        return piece.filter(pc.invert(cursor.below(column, self._floor)))
+        # Rows without a value of the cursor are read each time, as those of a database are.
+        return piece.filter(pc.fill_null(pc.invert(cursor.below(column, self._floor)), True))

@@ -6,6 +6,7 @@ from writing is the transaction. It fetches no rows.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Sequence
 from decimal import Decimal
@@ -146,6 +147,8 @@ class Statement:
                 f"{self.session.name}: the cursor's start is {start!r}, expected a number or an ISO time as in {cursor.column}"
             )
         bound = bounds[points.index(max(points))]  # type: ignore[type-var]
+        if bound == start and isinstance(point := max(points), dt.datetime):  # type: ignore[type-var]
+            bound = point.replace(tzinfo=None).isoformat(" ")  # a blank sorts before the T that texts may have there
         return self._typed(bound, self.columns[cursor.column].kind)
 
     def _typed(self, bound: str, kind: str) -> Any:
@@ -156,7 +159,9 @@ class Statement:
         if isinstance(point, Decimal):
             if kind == "decimal":
                 return point
-            return int(point) if kind != "float" and point == int(point) else float(point)
+            if kind == "float":  # a column of less precision holds a value a little below the one that was read
+                return float(point) - abs(float(point)) * 1e-6
+            return int(point) if point == int(point) else float(point)
         if kind == "date":
             return point.date()
         if kind == "moment":

@@ -68,7 +68,7 @@ def checked(host: str, port: int, *, allow: Sequence[str], resolve: Resolve) -> 
     """
     name = host.strip("[]").rstrip(".")
     addresses = list(resolve(name, port))
-    if any(entry.casefold().rstrip(".") == name.casefold() for entry in allow):
+    if named(name, allow):
         return addresses
     networks = [network for entry in allow if (network := _network(entry)) is not None]
     for text in addresses:
@@ -80,6 +80,18 @@ def checked(host: str, port: int, *, allow: Sequence[str], resolve: Resolve) -> 
                 f"write into stellwerk.yaml: network: {{allow: [{name}]}}"
             )
     return addresses
+
+
+def named(host: str, allow: Sequence[str]) -> bool:
+    """Whether `allow` names a host, or the network of an address that stands for one."""
+    name = host.strip("[]").rstrip(".").casefold()
+    if any(entry.casefold().rstrip(".") == name for entry in allow):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return any((network := _network(entry)) is not None and address in network for entry in allow)
 
 
 def is_public(address: Address) -> bool:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 8 * 2**20
 GROUP_FILES = 500
+# Not in the file, but in the machine that reads it.
+PASSING = ("too_slow", "ocr_missing", "ocr_failed", "extractor_failed", "unreadable_file")
 Entry = dict[str, Any]  # of a file: name as shown, sha256, bytes; content and more where it came from elsewhere
 
 
@@ -32,7 +34,11 @@ def read_all(run: Run, source: Source, files: list[Entry]) -> list[Part]:
     options = asdict(_options(source))
     for group in _groups(files):
         run.progress(label, done, len(files), "files")
-        parts.append(run.step(label, read_files, files=[_identity(file) for file in group], options=options))
+        asked: dict[str, Any] = {"files": [_identity(file) for file in group], "options": options}
+        part = run.step(label, read_files, **asked)
+        if part["passing"] not in (None, run.id):  # what was in the way of an earlier run may be gone
+            part = run.step(label, read_files, **asked, run_id=run.id)
+        parts.append(part)
         done += len(group)
     run.progress(label, done, len(files), "files")
     return parts
@@ -50,8 +56,9 @@ def fingerprint(run: Run, source: Source, patterns: list[str]) -> list[Entry]:
     return found
 
 
-def read_files(run: Run, *, files: list[Entry], options: dict[str, Any]) -> Part:
+def read_files(run: Run, *, files: list[Entry], options: dict[str, Any], run_id: str | None = None) -> Part:
     """Step: read a group of files into shards."""
+    del run_id
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     how = ReadOptions(**given)
     gathering = Gathering(run)
@@ -68,7 +75,7 @@ def read_files(run: Run, *, files: list[Entry], options: dict[str, Any]) -> Part
         # The rows must be those of the bytes that the record names, also where a change left the size as it was.
         if _stamp(path) != begun or _digest(path) != file["sha256"]:
             raise StellwerkError(f"{file['name']} was changed while it was read; start the command again")
-    return gathering.part()
+    return gathering.part(passing=run.id if gathering.met(PASSING) else None)
 
 
 def _identity(file: Entry) -> Entry:

@@ -151,6 +151,9 @@ def _open(name: str, source: Source, workspace: Workspace) -> Bucket:
     if s3.endpoint is not None:
         parts = urlsplit(s3.endpoint)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if not guard.named(host, allow):
+            # The client of buckets follows redirects, so an endpoint must be one that somebody answers for.
+            raise UserError(f"the endpoint {host} is not Amazon's; name it in stellwerk.yaml: network: {{allow: [{host}]}}")
         try:
             guard.checked(host, port, allow=allow, resolve=guard.system_resolve)
         except (OSError, UnicodeError):

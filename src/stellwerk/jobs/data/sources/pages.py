@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
@@ -38,6 +38,12 @@ TOTALS = ("total", "count", "total_count", "totalcount", "total_items", "totalit
 DEPTH = 3  # so many keys deep rows are looked for
 _PLAIN = re.compile(r"@?[A-Za-z_$][\w$.-]{0,39}")
 _MISSING = object()
+
+# How answers and headers say that there is more, without the signs between words.
+MORE = {"hasmore", "hasnext", "hasnextpage", "more", "moreavailable", "nextlink", "odatanextlink", "xnextpage"}
+LAST = {"islast", "islastpage", "last"}
+PAGES = {"lastpage", "pagecount", "pages", "numpages", "totalpages", "xtotalpages", "xwptotalpages", "xpagecount"}
+ROWS = {"numfound", "odatacount", "xtotalcount", "xtotal", "xwptotal"}
 
 
 class Walker(RESTClient):
@@ -190,12 +196,36 @@ def found_paginator(response: requests.Response, rows: int) -> BasePaginator:
         )
     parts, value = find_total_pages_path(document)
     total = _total(document)
-    if (parts and _whole(value) > 1) or total > rows:
+    if (parts and _whole(value) > 1) or total > rows or _goes_on(document, response.headers, rows):
         raise UserError(
             f"the answer holds {rows} rows and says that there are more; say how to ask for them: "
             "'pages: {style: page}' or offset; or style none, if that is all"
         )
     return SinglePagePaginator()
+
+
+def _goes_on(document: Any, headers: Mapping[str, str], rows: int) -> bool:
+    """Whether an answer or its headers say in one of the usual words that it is not the whole."""
+    inner = [value for value in document.values() if isinstance(value, dict)] if isinstance(document, dict) else []
+    deeper = [value for part in inner for value in part.values() if isinstance(value, dict)]
+    parts = [part for part in (document, *inner, *deeper, headers) if isinstance(part, Mapping)]
+    return any(
+        _says_more(re.sub(r"[^a-z]", "", str(name).lower()), value, rows) for part in parts for name, value in part.items()
+    )
+
+
+def _says_more(name: str, value: Any, rows: int) -> bool:
+    if name in MORE:
+        return value not in (None, False, 0, "", "false")
+    if name in LAST:
+        return value is False
+    if name in PAGES:
+        return _whole(value) > 1
+    if name in ROWS:
+        return _whole(value) > rows
+    if name == "contentrange":
+        return _whole(str(value).rpartition("/")[2]) > rows
+    return name in ("hits", "total") and isinstance(value, dict) and _whole(value.get("value")) > rows
 
 
 def _total(document: Any) -> int:

@@ -61,6 +61,10 @@ class Gathering:
         if sum(table.nbytes for table in self._pending) > SHARD_BYTES:
             self._flush()
 
+    def met(self, rules: Sequence[str]) -> bool:
+        """Whether something could not be read for one of these reasons."""
+        return any(entry.rule in rules for entry in self._unreadable)
+
     def note(self, sentence: str) -> None:
         """Keep a sentence on what was guessed or left out."""
         self._notes.append(sentence)

@@ -6,7 +6,6 @@ It knows the ways in which APIs and web servers know who asks; the values behind
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from stellwerk.credentials import is_reference
+from stellwerk.credentials import is_reference, looks_secret
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.source_spec import Auth, OAuth2
 from stellwerk.jobs.data.sources import guard
@@ -25,10 +24,6 @@ from stellwerk.jobs.data.sources.retries import Check
 MOST_TOKEN = 2**20
 TOKEN_LIVES = 3600.0  # seconds, where its server does not say
 TOKEN_MARGIN = 30.0
-SECRET_WORDS = {"apikey", "auth", "authorization", "bearer", "cookie", "credential", "credentials", "jwt", "key", "passwd"}
-SECRET_WORDS |= {"password", "pwd", "secret", "session", "sig", "signature", "token"}
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-
 Resolve = Callable[[str], str]  # from a reference to the value behind it
 
 
@@ -127,12 +122,6 @@ def who_asks(auth: Auth | None, resolve: Resolve, client: Client) -> AuthBase | 
         return Key(auth.api_key.name, resolve(auth.api_key.value), auth.api_key.place == "query")
     assert auth.oauth2 is not None
     return Token(auth.oauth2, resolve(auth.oauth2.client_secret), client)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a header or parameter of this name holds a secret by the look of it."""
-    words = [word.lower() for word in _WORDS.findall(name)]
-    return not SECRET_WORDS.isdisjoint(words) or "".join(words) in SECRET_WORDS
 
 
 def written_out(name: str, fields: Mapping[str, Any], what: str) -> None:
