@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,11 @@ def test_a_worker_that_dies_is_one_sentence_and_no_worker_stays(store: Store, ho
 
 def workers() -> list[psutil.Process]:
     """The worker processes under this one."""
-    return [p for p in psutil.Process().children(recursive=True) if "stellwerk.engine.worker" in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found += [process] if "stellwerk.engine.worker" in " ".join(process.cmdline()) else []
+    return found
 
 
 def ended(processes: list[psutil.Process], seconds: float = 10) -> bool:

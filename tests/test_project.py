@@ -290,8 +290,11 @@ def imports_of(path: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - {"stellwerk"}
 
 
+SHIPPED = [line for extra, lines in EXTRAS.items() if extra != "dev" for line in lines]
+
+
 def test_every_imported_package_is_declared() -> None:
-    declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *EXTRAS["data"]]}
+    declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *SHIPPED]}
     providers = metadata.packages_distributions()
     declared |= {part for part, whole in PART_OF.items() if whole in declared}
     used = {name: path for path in PACKAGE.rglob("*.py") for name in imports_of(path)}

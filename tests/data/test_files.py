@@ -176,7 +176,7 @@ def test_given_encoding_that_does_not_fit_is_reported_by_line(tmp_path: Path) ->
     assert table.column("a").to_pylist() == ["1", "4"]
 
 
-@pytest.mark.parametrize("options", [{"encoding": "klingon"}, {"separator": ";;"}, {"format": "docx"}, {"quote": "''"}])
+@pytest.mark.parametrize("options", [{"encoding": "klingon"}, {"separator": ";;"}, {"format": "docs"}, {"quote": "''"}])
 def test_impossible_options_are_the_users_mistake(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(UserError) as error:
         read_all(write(tmp_path / "x.csv", "a;b\n1;2\n"), **options)

@@ -375,7 +375,7 @@ def test_things_that_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
     for name in ("folder.csv", "broken.csv", "circle.csv", "absent.csv", "absent.xlsx"):
         assert only_problem(tmp_path / name).rule == "unreadable_file"
-    assert only_problem(write(tmp_path / "x.docx", b"abc")).rule == "unknown_format"
+    assert only_problem(write(tmp_path / "x.dox", b"abc")).rule == "unknown_format"
     assert only_problem(write(tmp_path / "noending", b"abc")).rule == "unknown_format"
     assert format_of(Path("a.CSV.GZ")) == "csv"
 

@@ -93,7 +93,7 @@ def test_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
     """Changes whenever wording or draws change on purpose; on a machine where it alone fails, the generator is at fault."""
     generate(tmp_path, tickets=200, seed=1)
     whole = hashlib.sha256(json.dumps(written_words(tmp_path), sort_keys=True).encode()).hexdigest()
-    assert whole[:16] == "5235aa66fb0ca69c"
+    assert whole[:16] == "638080a9d472f129"
 
 
 @pytest.mark.parametrize("tickets", [1, 2, 7, 30, 130])
@@ -143,7 +143,7 @@ def test_every_planted_document_exists(company: Truth, planted: list[Row], rows:
                 case "events":
                     assert key in events
                 case _:
-                    assert (company.folder / key).is_file(), doc
+                    assert (company.folder / key.partition("#")[0]).is_file(), doc
 
 
 def handbook(folder: Path) -> list[Row]:

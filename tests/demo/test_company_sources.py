@@ -195,13 +195,29 @@ def test_mails_show_the_planted_values_and_thread(company: Truth, planted: list[
         answered = message["In-Reply-To"]
         assert answered is None or answered in known
         known.add(message["Message-ID"])
+        heads = [row["detail"] for row in by_doc[f"mails:raw/mails/{path.name}"] if row["kind"] == "email_head"]
+        ends = [("sender", message["From"]), ("recipients", message["To"])]
+        assert [(detail["format"], detail["value"]) for detail in heads] == [
+            (place, head.addresses[0].addr_spec) for place, head in ends
+        ]
         for row in by_doc[f"mails:raw/mails/{path.name}"]:
             value = row["detail"]["value"]
             where = f"{message['From']} {message['To']} {text}"
             assert value.replace("&", "&amp;") in where or value in where, row["kind"]
     assert plain < len(paths) and attached >= 5 and umlauts >= 5
     kinds = {row["kind"] for doc, found in by_doc.items() if doc.startswith("mails:") for row in found}
-    assert {"email", "phone", "iban", "credit_card", "secret", "person_name"} <= kinds
+    assert {"email", "email_head", "phone", "iban", "credit_card", "secret", "person_name"} <= kinds
+
+
+def test_report_that_is_sent_again_is_the_same_file(company: Truth, planted: list[Row]) -> None:
+    again = [row for row in of_kind(planted, "exact_duplicate") if row["doc"].startswith("mails:")]
+    for row in again:
+        one, other = (
+            next(body(company.folder / doc.partition(":")[2].partition("#")[0])[0].iter_attachments()).get_content()
+            for doc in (row["doc"], row["partner"])
+        )
+        assert one == other
+    assert again
 
 
 def test_mails_of_a_thread_are_no_near_copies() -> None:

@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -26,7 +25,7 @@ from stellwerk.operation import load
 from stellwerk.workspace import Workspace
 
 TICKETS = 600
-DATASETS = ("tickets", "knowledge")
+DATASETS = ("tickets", "knowledge", "mails")
 FINDING = {"email": "EMAIL", "phone": "PHONE", "iban": "IBAN", "credit_card": "CREDIT_CARD", "secret": "SECRET"}
 UNSEARCHED = {"person_name", "label_noise", "biased_label", "injection", "outdated", "broken_rule", "rework", "bottleneck"}
 # Runs in every Python process of the demo, workers included, and writes down what reaches for another machine.
@@ -56,6 +55,7 @@ class Made:
     folder: Path
     interrupted: subprocess.CompletedProcess[str]
     result: dict[str, Any]
+    html: str
     guarded: list[str]
 
     def read(self, dataset: str, part: str) -> pa.Table:
@@ -100,14 +100,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         said = []
         for line in process.stderr:
             said.append(line)
-            if "read tickets" in line:
+            if "find labels" in line:
                 process.send_signal(signal.SIGINT)
                 break
         out, err = process.communicate(timeout=60)
     interrupted = subprocess.CompletedProcess(command, process.returncode, out, "".join(said) + err)
     finished = run_demo(folder, "--json", DEMO_GUARD=str(log), PYTHONPATH=path)
     assert finished.returncode == 0, finished.stderr
-    return Made(folder, interrupted, json.loads(finished.stdout), log.read_text().splitlines())
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    return Made(folder, interrupted, json.loads(finished.stdout), html, log.read_text().splitlines())
 
 
 @pytest.mark.slow
@@ -138,6 +139,8 @@ def test_planted_is_what_the_truth_says(made: Made) -> None:
         if line["kind"] in UNSEARCHED:
             assert line["found"] is line["missed"] is None
             assert line["state"] == "not searched yet"
+        elif line["kind"] == "email_head":
+            assert (line["state"], line["found"], line["missed"]) == ("left out on purpose", None, 0)
         else:
             assert line["found"] + line["missed"] == line["planted"]
 
@@ -206,6 +209,16 @@ def test_found_values_and_repairs_stand_in_the_written_table(made: Made) -> None
 
 
 @pytest.mark.slow
+def test_heads_of_mails_stand_nowhere_in_the_written_table(made: Made) -> None:
+    table = DeltaTable(str(Workspace(made.folder).store.table(made.version("mails").content["table"]))).to_pyarrow_table()
+    assert not {"sender", "recipients"} & set(table.column_names)
+    heads = [row["detail"]["value"] for row in made.truth("planted.jsonl") if row["kind"] == "email_head"]
+    assert len(heads) == 2 * len(list((made.folder / "raw" / "mails").glob("*.eml")))
+    cells = "\n".join(str(cell) for row in table.to_pylist() for cell in row.values())
+    assert not [address for address in set(heads) if address in cells]
+
+
+@pytest.mark.slow
 def test_false_finds_of_personal_data_recomputed(made: Made) -> None:
     planted = {(row["doc"], FINDING[row["kind"]]) for row in made.truth("planted.jsonl") if row["kind"] in FINDING}
     found: Counter[str] = Counter()
@@ -252,12 +265,10 @@ def test_guard_notices(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_second_call_says_that_nothing_changed(made: Made) -> None:
     before = [version.id for version in Workspace(made.folder).record.versions()]
-    started = time.monotonic()
     again = run_demo(made.folder)
     assert again.returncode == 0, again.stderr
     assert "Nothing changed since the last time" in again.stdout
     assert [version.id for version in Workspace(made.folder).record.versions()] == before
-    assert time.monotonic() - started < 60
     for line in made.result["planted"]["lines"]:
         cells = [line[name] for name in ("planted", "found", "missed", "false_alarms")]
         numbers = r"\s+".join("–" if cell is None else f"{cell:,}" for cell in cells)
@@ -299,6 +310,13 @@ def test_report_shows_what_the_company_has(made: Made) -> None:
         version = Workspace(made.folder).record.resolve(f"source/{source}")
         assert held[thing]["read"] == version.facts["rows"] == held[thing]["count"]
     assert held["events"]["read"] is held["customers"]["read"] is None
+    mails = made.read("mails", "documents")
+    assert held["mails"]["read"] == mails.num_rows > held["mails"]["count"] == mails["attached_to"].null_count
+    unread = {row["doc"] for row in made.truth("planted.jsonl") if row["kind"] in ("scan", "damaged_file")}
+    pdfs = [path for path in (made.folder / "raw" / "manuals").rglob("*.pdf")
+            if f"manuals:{path.relative_to(made.folder)}" not in unread]  # fmt: skip
+    assert held["manuals"]["read"] == held["manuals"]["count"] - len(unread)
+    assert held["manuals"]["pages"] == sum(int(re.findall(rb"/Type\s*/Pages\s*/Count (\d+)", p.read_bytes())[0]) for p in pdfs)
     assert made.result["network"]["own"] >= 1
     assert made.result["network"]["local"] == 0
 
@@ -352,9 +370,11 @@ class Page(HTMLParser):
     ],
 )
 def test_report_is_whole_and_says_the_numbers(made: Made, language: str, words: list[str]) -> None:
-    called = run_demo(made.folder, "--language", language, "--json")
-    assert called.returncode == 0, called.stderr
-    html = (made.folder / "report.html").read_text(encoding="utf-8")
+    html = made.html
+    if language != "en":
+        called = run_demo(made.folder, "--language", language, "--json")
+        assert called.returncode == 0, called.stderr
+        html = (made.folder / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert page.open == []
     assert all(target.startswith("#") for target in page.loaded)

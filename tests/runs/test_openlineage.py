@@ -514,7 +514,7 @@ PLACES = [
     ("mysql+pymysql://root@[::1]/shop query 0123abcd",
      Where("mysql://[::1]:3306", "shop.query:0123abcd", "mysql://[::1]:3306/shop")),
     ("sqlite:///raw/crm.db table orders", Where(None, "raw/crm.db/orders", None)),
-    ("sqlite:////home/anna/crm.db table orders", Where(None, "crm.db/orders", None)),
+    ("sqlite:////srv/anna/crm.db table orders", Where(None, "crm.db/orders", None)),
     ("https://kb.example.com/api/articles",
      Where("https://kb.example.com", "api/articles", "https://kb.example.com/api/articles")),
     ("env:KNOWLEDGE_BASE", Where(None, "KNOWLEDGE_BASE", None)),

@@ -93,7 +93,8 @@ def test_what_was_due_last_is_what_would_have_come_next(start: datetime, cron: s
 
 
 def test_a_new_schedule_begins_with_its_next_time_and_a_missed_one_is_made_up_once(workspace: Workspace) -> None:
-    set_settings(workspace.root, (workspace.root / "stellwerk.yaml").read_text() + "timezone: Europe/Berlin\n")
+    with (workspace.root / "stellwerk.yaml").open("a") as file:
+        file.write("timezone: Europe/Berlin\n")
     vars(workspace).pop("settings", None)
     spec(workspace, "cake", "times: 2\nschedule: 0 5 * * *\n")
     spec(workspace, "bread", "times: 3\n")

@@ -121,7 +121,7 @@ def make(
         workspace=str(folder),
         tickets=note.tickets,
         articles=note.articles,
-        holdings=inventory(note.holdings, versions, workspace.record),
+        holdings=inventory(note.holdings, versions, workspace.record, workspace.store),
         unchanged=unchanged,
         builds=builds,
         tests=tests,

@@ -86,6 +86,19 @@ class Mail:
         return list({(row["kind"], row["value"]): row for row in reversed(rows)}.values())[::-1]
 
     @property
+    def reported(self) -> Mail | None:
+        """The last mail before it in the thread that brought the report; a report that is sent again is the same file."""
+        mail = self.answers
+        while mail and not mail.report:
+            mail = mail.answers
+        return mail
+
+    @property
+    def attachment(self) -> str:
+        """The name of the attached report, as the build names it."""
+        return f"mails:{self.path}#attachment 1"
+
+    @property
     def path(self) -> str:
         """The file's path in the workspace."""
         return f"raw/mails/{self.name}.eml"
@@ -99,7 +112,7 @@ def write_mails(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
         seed: of the whole corpus
 
     Yields:
-        Rows of planted.jsonl: kind, doc, detail.
+        Rows of planted.jsonl: kind, doc, detail, and partner for reports that are sent twice.
     """
     (folder / "raw" / "mails").mkdir(parents=True, exist_ok=True)
     typesetter = Typesetter()
@@ -109,6 +122,9 @@ def write_mails(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
             detail = {name: row[name] for name in ("value", "format", "normal")}
             yield {"kind": row["kind"], "doc": f"mails:{mail.path}", "detail": detail}
         yield {"kind": "person_name", "doc": f"mails:{mail.path}", "detail": _name(mail)}
+        if mail.report and mail.reported:
+            detail = {"jaccard": 1.0, "how": "report sent again"}
+            yield {"kind": "exact_duplicate", "doc": mail.attachment, "partner": mail.reported.attachment, "detail": detail}
 
 
 def mails(seed: int) -> Iterator[Mail]:
@@ -156,8 +172,11 @@ def _by_desk(rng: Random, mail: Mail, ticket: Ticket, wording: dict[str, list[Te
     more = sorted(wording["agent_more"], key=lambda _: rng.random())[:3]
     lines += [fill(template, rng, ticket.slots) for template in more]
     if rng.random() < REPORT_SHARE:
-        mail.report = _report(rng, ticket.slots, wording)
-        lines.append(fill(wording["attached"][0], rng, {"what": f"{mail.report[0]} {ticket.slots['serial']}"}))
+        report = _report(rng, ticket.slots, wording)
+        if mail.reported and mail.reported.report:
+            report = mail.reported.report
+        mail.report = report
+        lines.append(fill(wording["attached"][0], rng, {"what": f"{report[0]} {ticket.slots['serial']}"}))
     raw = read_wording("mails")[mail.language]
     mail.own = f"{' '.join(lines)}\n\n{raw['farewell']}\n{raw['desk']}"
 

@@ -67,9 +67,9 @@ def report(
         weakest_command: shows the weakest point.
         language: en or de.
     """
-    holdings = inventory(note.holdings, versions, record)
-    parts: list[Section] = [_weakest(comparison, weakest_command, language), holdings_table(holdings, language)]
-    parts.append(planted(comparison, language))
+    holdings = inventory(note.holdings, versions, record, store)
+    parts: list[Section] = [_weakest(comparison, weakest_command, language), planted(comparison, language)]
+    parts.append(holdings_table(holdings, language))
     for version in versions:
         parts += _dataset(version, store, language)
     parts += _personal(versions, language)
@@ -100,10 +100,16 @@ def holdings_table(holdings: Sequence[Holding], language: Language) -> Table:
         intro=say("inventory_intro", language),
         columns=tuple(Column.model_validate({"label": say(key, language), "kind": kind}) for key, kind in labels),
         rows=tuple(
-            (say(f"thing_{held.thing}", language), held.count, held.read, say(f"how_{held.how}", language), held.place)
+            (say(f"thing_{held.thing}", language), held.count, held.read, how_read(held, language), held.place)
             for held in holdings
         ),
     )
+
+
+def how_read(held: Holding, language: Language = "en") -> str:
+    """How a thing is read, in words, and how many pages it has."""
+    how = say(f"how_{held.how}", language)
+    return say("how_pages", language, how=how, pages=number(held.pages, language)) if held.pages else how
 
 
 def planted(comparison: Comparison, language: Language) -> Table:
@@ -146,6 +152,8 @@ def weakest_sentence(comparison: Comparison, language: Language = "en") -> str:
 def _state(line: Line, language: Language) -> Value:
     if line.kind == BELOW:
         return say("below", language)
+    if line.state == "left out on purpose":
+        return say("left_out", language)
     if line.state == "searched":
         return say("searched", language)
     job = JOB_OF.get(line.kind)

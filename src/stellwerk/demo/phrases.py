@@ -34,8 +34,9 @@ def read_templates(node: Any) -> Any:
     return [compile_template(line) for line in str(node).splitlines() if line.strip()]
 
 
+@cache
 def compile_template(text: str) -> Template:
-    """Cut one sentence of the notation into literals, slots and choices."""
+    """Cut one sentence of the notation into literals, slots and choices; the template is shared, so nobody changes it."""
     template, end = _read(text, 0, "")
     if end != len(text):
         raise ValueError(f"closing bracket without an opening one in the template: {text}")

@@ -20,7 +20,7 @@ neither found nor missed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,9 +54,9 @@ class Line(BaseModel):
 
     kind: str
     planted: int
-    found: int | None = Field(description="null where no step searches it")
-    missed: int | None
-    false_alarms: int | None = Field(description="sound documents dropped or rewritten, findings that are none")
+    found: int | None = Field(None, description="null where no step searches it")
+    missed: int | None = None
+    false_alarms: int | None = Field(None, description="sound documents dropped or rewritten, findings that are none")
     state: Literal["searched", "not searched yet", "kept on purpose", "left out on purpose"]
     note: str = ""
 
@@ -201,34 +201,18 @@ def _lines(
 ) -> Iterator[Line]:
     planted, misses, alarms = (Counter(item.kind for item in items) for items in (rows, missed, false))
     for kind in KINDS:
-        if not planted[kind]:
-            continue
-        count = planted[kind]
-        if any(left_out(kind, spec) for spec in specs.values()):
-            yield Line(
-                kind=kind,
-                planted=count,
-                found=None,
-                missed=misses[kind],
-                false_alarms=None,
-                state="left out on purpose",
-                note="its columns are dropped",
-            )
-            continue
-        if not any(searched(kind, spec) for spec in specs.values()):
-            job = JOB_OF.get(kind)
-            note = f"{job} job" if job else "the specs ask for no such step"
-            yield Line(
-                kind=kind, planted=count, found=None, missed=None, false_alarms=None, state="not searched yet", note=note
-            )
-            continue
-        on_purpose = kind == BELOW
-        yield Line(
-            kind=kind,
-            planted=count,
-            found=count - misses[kind],
-            missed=misses[kind],
-            false_alarms=None if on_purpose else alarms[kind],
-            state="kept on purpose" if on_purpose else "searched",
-            note="below the bound" if on_purpose else "",
-        )
+        if planted[kind]:
+            yield _line(kind, planted[kind], misses[kind], alarms[kind], list(specs.values()))
+
+
+def _line(kind: str, planted: int, missed: int, alarms: int, specs: Sequence[dict[str, Any]]) -> Line:
+    if any(left_out(kind, spec) for spec in specs):
+        return Line(kind=kind, planted=planted, missed=missed, state="left out on purpose", note="its columns are dropped")
+    if not any(searched(kind, spec) for spec in specs):
+        job = JOB_OF.get(kind)
+        note = f"{job} job" if job else "the specs ask for no such step"
+        return Line(kind=kind, planted=planted, state="not searched yet", note=note)
+    if kind == BELOW:
+        found = planted - missed
+        return Line(kind=kind, planted=planted, found=found, missed=missed, state="kept on purpose", note="below the bound")
+    return Line(kind=kind, planted=planted, found=planted - missed, missed=missed, false_alarms=alarms, state="searched")

@@ -46,6 +46,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "how_documents": ("PDF, Word, HTML, Markdown", "PDF, Word, HTML, Markdown"),
     "how_table": ("SQL table", "SQL-Tabelle"),
     "how_mail": ("e-mail with attachments", "E-Mail mit Anhängen"),
+    "how_pages": ("{how}; {pages} PDF pages", "{how}; {pages} PDF-Seiten"),
     "how_unread": ("not needed by a dataset", "von keinem Datensatz gebraucht"),
     "how_strategy": ("not read yet: strategy job", "noch nicht gelesen: Aufgabenfeld Strategie"),
     "read": ("Documents read", "Dokumente gelesen"),
@@ -89,6 +90,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "searched": ("searched", "gesucht"),
     "no_search": ("not searched yet: {job} job", "noch nicht gesucht: Aufgabenfeld {job}"),
     "not_asked": ("not searched: the spec has no bound for it", "nicht gesucht: die Spezifikation hat keine Grenze dafür"),
+    "left_out": ("left out on purpose, with its columns", "mit Absicht weggelassen, samt Spalten"),
     "below": ("kept on purpose: below the bound of the spec", "mit Absicht behalten: unter der Grenze der Spezifikation"),
     "flow": ("The way of the documents: {dataset}", "Der Weg der Dokumente: {dataset}"),
     "flow_intro": (

@@ -15,7 +15,7 @@ from stellwerk.demo import FOLDER
 from stellwerk.demo.handbook_server import Serving
 from stellwerk.demo.inventory import Holding
 from stellwerk.demo.network import Watched
-from stellwerk.demo.page import weakest_sentence
+from stellwerk.demo.page import how_read, weakest_sentence
 from stellwerk.demo.scoring import Case, Comparison, Line
 from stellwerk.demo.sentences import say
 from stellwerk.errors import UserError
@@ -157,7 +157,7 @@ def _inventory(holdings: Sequence[Holding]) -> Table:
     table.add_column("how")
     for held in holdings:
         read = "–" if held.read is None else number(held.read)
-        cells = (number(held.count), say(f"thing_{held.thing}"), read, say(f"how_{held.how}"))
+        cells = (number(held.count), say(f"thing_{held.thing}"), read, how_read(held))
         table.add_row(*cells, style="dim" if held.read is None else "")
     return table
 

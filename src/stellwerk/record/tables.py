@@ -34,6 +34,9 @@ metadata = MetaData(
 )
 
 
+_WHOLE = BigInteger().with_variant(Integer, "sqlite")
+
+
 def _id() -> Column[str]:
     return Column("id", String(64), primary_key=True)
 
@@ -137,7 +140,7 @@ measurement = Table(
     Column("value", Float),
     Column("low", Float),
     Column("high", Float),
-    Column("n", BigInteger),
+    Column("n", _WHOLE),
     Column("unit", String(32), nullable=False),
     Column("complete", Integer, nullable=False),
     Column("details", JSON, nullable=False),
@@ -175,7 +178,7 @@ erasure = Table(
     _id(),
     _to("run"),
     _to("version"),
-    Column("rows", BigInteger, nullable=False),
+    Column("rows", _WHOLE, nullable=False),
     Column("reason", Text, nullable=False),
     _time("created"),
 )

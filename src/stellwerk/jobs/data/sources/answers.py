@@ -94,7 +94,6 @@ class Tables:
         self._floor = floor
         self._column = source.cursor.column if source.cursor else None
         self._met: dict[str, None] = {}
-        self._without = 0
         self._names = ColumnNames(self.facts)
         self._batcher = Batcher(BATCH_BYTES, self.facts)
 
@@ -149,16 +148,10 @@ class Tables:
             raise UserError(
                 f"no row has the column {self._column!r} of the cursor; they have: {', '.join(list(self._met)[:20])}"
             )
-        if self._without:
-            self.facts.note(f"gave {self._without} rows without a value of {self._column!r}, the cursor; they were left out")
         yield from self._batcher.rest()
 
     def _from_floor(self, piece: pa.Table) -> pa.Table:
-        if self._floor is None or self._column is None or not piece.num_rows:
-            return piece
-        if self._column not in piece.column_names:
-            self._without += piece.num_rows
-            return piece.slice(0, 0)
-        column = piece[self._column]
         # Rows without a value of the cursor are read each time, as those of a database are.
-        return piece.filter(pc.fill_null(pc.invert(cursor.below(column, self._floor)), True))
+        if self._floor is None or self._column is None or self._column not in piece.column_names:
+            return piece
+        return piece.filter(pc.fill_null(pc.invert(cursor.below(piece[self._column], self._floor)), True))
