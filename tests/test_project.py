@@ -44,7 +44,7 @@ HEAVY = {
 PART_OF = {"markupsafe": "jinja2", "pydantic-core": "pydantic"}
 
 # Packages whose metadata name no licence; read from the licence files that they ship.
-READ_LICENCES = {"daft": "Apache-2.0"}
+READ_LICENCES = {"daft": "Apache-2.0", "pypdfium2": "BSD-3-Clause AND Apache-2.0"}  # with what is built into it
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -133,7 +133,7 @@ def licence_expression(name: str) -> str:
     classifiers = [line for line in fields.get_all("Classifier") or [] if line.startswith("License :: ")]
     if classifiers:
         return " OR ".join(re.sub(r"\W+", "-", line.rsplit("::", 1)[1].strip()) for line in classifiers)
-    text = str(fields.get("License") or READ_LICENCES.get(name, ""))
+    text = READ_LICENCES.get(name) or str(fields.get("License") or "")
     return text if re.fullmatch(r"[\w.+() -]{2,80}", text) else ""
 
 

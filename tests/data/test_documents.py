@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -9,10 +10,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import document_files as make
+import docx as word
+import outlook_files
 import psutil
 import pytest
 
@@ -243,3 +248,195 @@ def test_documents_of_a_build_say_their_pages_and_what_was_left_out(place: Any) 
     assert {row["origin"] for row in table} >= {"raw/a.pdf#page 1", "raw/a.pdf#page 2"}
     (finding,) = place.findings("unreadable", place.version("source/set.m").id)
     assert finding["details"]["rules"] == ["ocr_needed"]
+
+
+SIGNS = "Müller & Söhne GmbH & Co. KG, p < 5 bar > 3, Tom&Jerry, &amp; und 'so' \"fort\"! Achtung!"
+
+
+@pytest.mark.parametrize("kind", ["docx", "odt", "pptx"])
+def test_no_sign_of_a_text_is_lost_or_escaped(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "pptx":
+        make.pptx(path, [(SIGNS, [SIGNS])])
+    else:
+        getattr(make, kind)(path, [SIGNS], [SIGNS], [[SIGNS, "a|b"], ["1", "2"]])
+    (row,) = rows(path)
+    assert row["text"].count(SIGNS) == (2 if kind == "pptx" else 3)
+    assert row["title"] == SIGNS
+
+
+def test_characters_written_as_numbers_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.docx"
+    make.docx(path, [], ["Gr12e"])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["word/document.xml"] = parts["word/document.xml"].replace(b"Gr12e", b"Gr&#246;&#xDF;e &#38; &#x3C;5 &lt;b&gt;")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    (row,) = rows(path)
+    assert row["text"] == "Größe & <5 <b>\n"
+
+
+def test_slides_without_a_title_are_pages_too(tmp_path: Path) -> None:
+    path = tmp_path / "talk.pptx"
+    make.pptx(path, [("Eins", ["a"]), ("", ["nur Text"]), ("", []), ("Vier", ["d"])])
+    found = rows(path, pages="each")
+    assert [(row["page"], row["pages"], row["text"]) for row in found] == [
+        (1, 4, "## Eins\n\na\n"),
+        (2, 4, "## nur Text\n"),
+        (4, 4, "## Vier\n\nd\n"),
+    ]
+
+
+def test_a_word_file_has_pages_only_where_they_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.docx"
+    make.docx(path, ["Kapitel"], [BEFORE] * 200)
+    (row,) = rows(path)
+    assert (row["pages"], row["page_starts"]) == (None, None)
+    document = word.Document()
+    for number in range(3):
+        document.add_paragraph(f"{number}. {BEFORE}")
+        document.add_page_break()
+    document.add_paragraph(AFTER)
+    document.save(str(path))
+    (row,) = rows(path)
+    starts = json.loads(row["page_starts"])
+    assert [row["text"][start:].split()[0] for start in starts] == ["0.", "1.", "2.", "Nach"]
+
+
+UNRULED = TYPST.replace("columns: 3,", "columns: 3, stroke: none, column-gutter: 1cm,")
+
+
+def test_a_table_without_rules_stands_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    make.pdf(path, [f"= Titel\n{UNRULED}", UNRULED, f"{BEFORE}\n\n{UNRULED}\n\n{AFTER}"])
+    (row,) = rows(path)
+    assert row["text"].count("Ventil") == row["text"].count("12,50") == 3
+    assert "# Titel" in row["text"]
+
+
+def test_cells_of_several_lines_make_no_second_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    cells = (
+        "[Teil], [Beschreibung der Sache], [Preis in Euro], [Ventil groß], [ein langer Text in der Zelle über Zeilen], [12,50]"
+    )
+    make.pdf(path, [f"= Titel\nvorher\n#table(columns: (3cm, 3cm, 4cm), {cells})\nnachher"])
+    (row,) = rows(path)
+    lines = row["text"].splitlines()
+    assert lines[0] == "# Titel"
+    assert "| Ventil groß | ein langer Text in der Zelle über Zeilen | 12,50 |" in lines
+    assert row["text"].count("12,50") == 1
+
+
+def test_a_drawing_is_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    down = "".join(f"#place(top + left, dx: {n * 6}pt, line(end: (0pt, 360pt)))" for n in range(60))
+    across = "".join(f"#place(top + left, dy: {n * 6}pt, line(end: (360pt, 0pt)))" for n in range(60))
+    make.pdf(path, [f"= Titel\n{BEFORE} {AFTER}\n{down}{across}"])
+    (row,) = rows(path)
+    assert "|" not in row["text"]
+
+
+def test_a_damaged_pdf_keeps_its_text_where_its_tables_cannot_be_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    make.pdf(path, PAGES)
+    path.write_bytes(path.read_bytes().replace(b"startxref", b"startxxxx"))
+    (row,) = rows(path)
+    assert row["pages"] == 3
+    assert "Ventil" in row["text"]
+
+
+def test_threads_do_not_mix_their_documents(tmp_path: Path) -> None:
+    names = ["Eins", "Zwei", "Drei"]
+    for name in names:
+        make.pdf(tmp_path / f"{name}.pdf", [f"{name} #lorem(300)"] * 5)
+    found: list[tuple[str, str]] = []
+
+    def work(name: str) -> None:
+        for _ in range(5):
+            found.extend((name, row["text"].split()[0]) for row in rows(tmp_path / f"{name}.pdf"))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted((name, name) for name in names for _ in range(5))
+
+
+def test_an_interrupted_document_leaves_no_answer_to_the_next(tmp_path: Path) -> None:
+    make.pdf(tmp_path / "Lang.pdf", ["= Lang\n#lorem(300)"] * 60)
+    make.pdf(tmp_path / "Kurz.pdf", ["= Kurz\nText"])
+    rows(tmp_path / "Kurz.pdf")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            rows(tmp_path / "Lang.pdf")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    (row,) = rows(tmp_path / "Kurz.pdf")
+    assert row["title"] == "Kurz"
+
+
+def test_a_child_that_died_while_it_waited_costs_no_document(tmp_path: Path) -> None:
+    make.pdf(tmp_path / "a.pdf", PAGES)
+    rows(tmp_path / "a.pdf")
+    (child,) = extraction.extractor()._children
+    os.kill(child.pid, signal.SIGKILL)
+    assert len(rows(tmp_path / "a.pdf")) == 1
+
+
+def test_the_child_leaves_no_file_and_knows_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.pdf(tmp_path / "a.pdf", PAGES)
+    for name in ("T", "H", "C"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "T"))
+    monkeypatch.setenv("HOME", str(tmp_path / "H"))
+    monkeypatch.setenv("CRM_PASSWORD", "geheim")
+    monkeypatch.chdir(tmp_path / "C")
+    extraction.extractor()._end()
+    rows(tmp_path / "a.pdf")
+    (child,) = extraction.extractor()._children
+    assert b"geheim" not in Path(f"/proc/{child.pid}/environ").read_bytes()
+    assert [path for name in ("T", "H", "C") for path in (tmp_path / name).rglob("*")] == []
+    extraction.extractor()._end()
+
+
+def test_no_library_is_loaded_that_another_user_may_have_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kreuzberg unpacks its PDF library into the folder for temporary files, and takes one of its size that is there."""
+    make.pdf(tmp_path / "a.pdf", PAGES)
+    script = "import kreuzberg, sys; print(kreuzberg.extract_file_sync(sys.argv[1]).content)"
+    (tmp_path / "T").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "T"))
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.pdf")], check=True, capture_output=True)
+    (planted,) = (tmp_path / "T").rglob("libpdfium.so")
+    planted.write_bytes(b"\0" * planted.stat().st_size)
+    extraction.extractor()._end()
+    assert len(rows(tmp_path / "a.pdf")) == 1
+    (child,) = extraction.extractor()._children
+    assert str(planted) not in Path(f"/proc/{child.pid}/maps").read_text()
+    extraction.extractor()._end()
+
+
+def test_an_outlook_mail_is_a_mail(tmp_path: Path) -> None:
+    path = tmp_path / "a.msg"
+    since = dt.datetime(2026, 11, 22, 8, 30) - dt.datetime(1601, 1, 1)
+    texts = {0x001A: "IPM.Note", 0x0037: "Störung & Größe", 0x1000: "Guten Tag,\r\n\r\nMüller & Söhne <x>!\r\n> zitiert\r\n"}
+    texts |= {0x0C1A: "Erika Muster", 0x0C1F: "erika@example.org", 0x1035: "<1@example.org>"}
+    outlook_files.msg(path, texts, sent=round(since.total_seconds()) * 10**7, attachments=[("a.pdf", b"%PDF-1.4")])
+    (table,) = read(path, path.name, ReadOptions())
+    (row,) = table.to_pylist()
+    assert row["title"] == "Störung & Größe"
+    assert row["text"] == "Guten Tag,\n\nMüller & Söhne <x>!\n> zitiert\n"
+    assert (row["sent"], row["sender"]) == (dt.datetime(2026, 11, 22, 8, 30), "Erika Muster <erika@example.org>")
+    assert facts_of(table).notes == ["has 1 attachment, which is not read; save the mail as .eml to have them"]
+    mail = tmp_path / "a.eml"
+    mail.write_bytes(make.mail(Message_ID="<1@example.org>").as_bytes())
+    assert rows(mail)[0]["message_id"] == row["message_id"]
+    assert list(rows(mail)[0]) == list(row)

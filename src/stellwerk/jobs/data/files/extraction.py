@@ -13,6 +13,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -24,6 +25,7 @@ from stellwerk.jobs.data.files.shapes import FileProblem, ReadOptions
 MOST_DOCUMENTS = 200  # of one child
 SLICE = 0.05  # seconds between looks at the child's memory
 MEGABYTE = 2**20
+KEPT = frozenset(("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV", "HOME", "COVERAGE_PROCESS_START"))
 
 
 class Extractor:
@@ -32,6 +34,7 @@ class Extractor:
     def __init__(self) -> None:
         self._children: list[subprocess.Popen[bytes]] = []
         self._served = 0
+        self._lock = threading.Lock()  # a door may read in several threads
         self.close = weakref.finalize(self, _end, self._children)
 
     def ask(self, data: bytes, kind: str, options: ReadOptions) -> dict[str, Any]:
@@ -40,33 +43,42 @@ class Extractor:
         Raises:
             FileProblem: the document is locked, damaged, or broke a limit or the extractor.
         """
-        child = self._child()
         ocr = "+".join(options.ocr_languages) if options.ocr else None
         request = {"kind": kind, "ocr": ocr, "megabytes": options.megabytes, "bytes": len(data)}
-        assert child.stdin is not None
-        try:
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            child.stdin.write(data)
-            child.stdin.flush()
-            line = self._answer(child, options)
-        except BrokenPipeError:
-            line = b""
-        except BaseException:
-            self._end()  # its answer would be taken for that of the next document
-            raise
-        if not line.endswith(b"\n"):
-            self._end()
-            raise FileProblem("extractor_failed", "made the extractor of documents crash, so it was left out; save it anew")
-        self._served += 1
+        with self._lock:
+            line = self._line(json.dumps(request).encode() + b"\n", data, options)
         found: dict[str, Any] = json.loads(line)
         if "problem" in found:
             raise FileProblem(*found["problem"])
         return found
 
-    def _answer(self, child: subprocess.Popen[bytes], options: ReadOptions) -> bytes:
+    def _line(self, request: bytes, data: bytes, options: ReadOptions) -> bytes | bytearray:
+        """The answer to a request; a child that dies is replaced once, for it may have died of something else."""
+        for _ in range(2):
+            child = self._child()
+            try:
+                _write(child, request)
+                _write(child, data)
+                line = self._answer(child, options)
+            except BrokenPipeError:
+                line = b""
+            except BaseException:
+                self._end()  # or the next document would get the answer to this one
+                raise
+            if line.endswith(b"\n"):
+                self._served += 1
+                return line
+            if _aborted(child):
+                self._end()
+                sentence = f"made the extractor stop, most likely for want of memory ({options.megabytes:g} MB)"
+                raise FileProblem("too_large", f"{sentence}; split it or raise documents.megabytes")
+            self._end()
+        raise FileProblem("extractor_failed", "made the extractor of documents crash, so it was left out; save it anew")
+
+    def _answer(self, child: subprocess.Popen[bytes], options: ReadOptions) -> bytes | bytearray:
         """Wait for a line, and end the child when it takes too long or too much."""
         assert child.stdout is not None
-        begun, before, line = time.monotonic(), _resident(child.pid), b""
+        begun, before, line = time.monotonic(), _resident(child.pid), bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(child.stdout, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
@@ -77,11 +89,9 @@ class Extractor:
                     line += piece
                     continue
                 if time.monotonic() - begun > options.seconds:
-                    self._end()
                     sentence = f"takes longer than {options.seconds:g} s to read; split it or raise documents.seconds"
                     raise FileProblem("too_slow", sentence)
                 if _resident(child.pid) - before > options.megabytes * MEGABYTE:
-                    self._end()
                     sentence = f"needs more than {options.megabytes:g} MB of memory; split it or raise documents.megabytes"
                     raise FileProblem("too_large", sentence)
         return line
@@ -99,8 +109,10 @@ class Extractor:
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
                 start_new_session=True,
+                env=_environment(),
             )
             self._children.append(child)
+            child.stdout.readline()  # type: ignore[union-attr]  # it is ready: its start is no time of the document
             self._served = 0
         return self._children[0]
 
@@ -114,10 +126,30 @@ def extractor() -> Extractor:
     return Extractor()
 
 
+def _aborted(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a child whose answers ended stopped itself, as Rust and C++ do when they get no memory."""
+    with suppress(subprocess.TimeoutExpired):
+        return child.wait(1) == -signal.SIGABRT
+    return False
+
+
+def _write(child: subprocess.Popen[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        # A signal may end a write to a pipe before all is written.
+        rest = rest[os.write(child.stdin.fileno(), rest[:MEGABYTE]) :]  # type: ignore[union-attr]
+
+
+def _environment() -> dict[str, str]:
+    """What the child is told of this process's surroundings: no credential."""
+    return {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(("LC_", "PYTHON"))}
+
+
 def _end(children: list[subprocess.Popen[bytes]]) -> None:
     for child in children:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # with what it has started
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # a picture that is being read ends with it
         child.wait()
         for pipe in (child.stdin, child.stdout):
             with suppress(OSError):

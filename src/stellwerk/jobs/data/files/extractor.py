@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import itertools
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
+import zipfile
+import zlib
 from typing import Any
 
 from stellwerk.jobs.data.files.shapes import FileProblem
 
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000
 MEGABYTE = 2**20
+
+SLIDE = "\U0010fff9slide\U0010fff9"
+_HEAD = re.compile("(Subject|From|To|CC|BCC|Date): ")
+_AWAY = {sign: chr(0x10FFF0 + place) for place, sign in enumerate("&<>\"'")}
+_BACK = {ord(away): sign for sign, away in _AWAY.items()}
+_NAMED = {b"amp": "&", b"lt": "<", b"gt": ">", b"quot": '"', b"apos": "'"}
+_REFERENCE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
 
 OFFICE = {
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -37,8 +49,10 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_network()
     _end_with(int(sys.argv[1]))
+    _load()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    print("ready", file=answers, flush=True)
     requests = sys.stdin.buffer
     while line := requests.readline():
         asked = json.loads(line)
@@ -57,13 +71,15 @@ def answer(data: bytes, *, kind: str, ocr: str | None, megabytes: float) -> dict
 
     Returns:
         `title`, `pages` (a text each), `numbered` (whether they are pages of the format), `thin` (numbers of pages that are
-        pictures without text); or `problem`, a rule and a reason.
+        pictures without text), of a msg also `headers` and how many `attachments`; or `problem`, a rule and a reason.
     """
     from stellwerk.jobs.data.files import pdfpages  # loaded before the limit: libraries are no part of the document
 
     try:
         with _memory(megabytes):
-            return pdfpages.extract(data, ocr) if kind == "pdf" else _office(data, kind)
+            if kind == "pdf":
+                return pdfpages.extract(data, ocr)
+            return _outlook(data) if kind == "msg" else _office(data, kind)
     except FileProblem as problem:
         return {"problem": [problem.rule, problem.reason]}
     except MemoryError:
@@ -72,14 +88,14 @@ def answer(data: bytes, *, kind: str, ocr: str | None, megabytes: float) -> dict
         return {"problem": ["extractor_failed", f"could not be read ({type(error).__name__}); open it and save it again"]}
 
 
-def extracted(data: bytes, mime: str, **config: Any) -> Any:
+def extracted(data: bytes, mime: str, form: str = "markdown", **config: Any) -> Any:
     """What kreuzberg takes out of a document."""
     import kreuzberg
 
     asked = kreuzberg.ExtractionConfig(
         use_cache=False,
         enable_quality_processing=False,
-        output_format="markdown",
+        output_format=form,
         disable_ocr=True,
         postprocessor=kreuzberg.PostProcessorConfig(enabled=False),
         concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
@@ -96,18 +112,76 @@ def extracted(data: bytes, mime: str, **config: Any) -> Any:
 def _office(data: bytes, kind: str) -> dict[str, Any]:
     import kreuzberg
 
-    found = extracted(data, OFFICE[kind], pages=kreuzberg.PageConfig(extract_pages=True))
-    pages = cut(found.content, [page["content"] for page in found.pages or []])
+    if kind == "docx":
+        data = signs_kept(data)
+    slides = {"insert_page_markers": True, "marker_format": f"\n\n{SLIDE}\n\n"} if kind == "pptx" else {}
+    found = extracted(data, OFFICE[kind], pages=kreuzberg.PageConfig(extract_pages=True, **slides))
     if kind == "pptx":
-        pages = _slides(found.content, (found.metadata.get("pages") or {}).get("total_count"))
-    title = found.metadata.get("title") or found.metadata.get("subject")
-    return {"title": title, "pages": pages or [found.content], "numbered": bool(pages), "thin": []}
+        first, *pages = [page.strip() for page in found.content.split(SLIDE)]
+        pages = pages if not first else []
+    else:
+        pages = cut(found.content, [page["content"] for page in found.pages or []])
+    title = found.metadata.get("title") or found.metadata.get("subject") or ""
+    # A text whose program noted no page breaks is not known to be one page.
+    numbered = bool(pages) if kind == "pptx" else len(pages) > 1
+    return {
+        "title": signs_back(title),
+        "pages": [plain(signs_back(page)) for page in pages or [found.content]],
+        "numbered": numbered,
+        "thin": [],
+    }
 
 
-def _slides(content: str, count: int | None) -> list[str]:
-    """Cut a text at the titles of its slides; nothing where a slide has none, since nobody could tell where it begins."""
-    slides = [part.strip() for part in re.split(r"(?m)^(?=## )", content) if part.strip()]
-    return slides if len(slides) == count else []
+def _outlook(data: bytes) -> dict[str, Any]:
+    found = extracted(data, OFFICE["msg"], form="plain")  # as Markdown its lines are joined
+    told, text = found.metadata, found.content.replace("\r\n", "\n")
+    if _HEAD.match(text):
+        text = text.partition("\n\n")[2]
+    names = {"from": "from_email", "to": "to_emails", "cc": "cc_emails", "message-id": "message_id", "date": "created_at"}
+    headers = {name: told.get(key) or [] for name, key in names.items()}
+    return {
+        "title": told.get("subject"),
+        "pages": [text],
+        "numbered": False,
+        "thin": [],
+        "headers": {name: value if isinstance(value, list) else [value] for name, value in headers.items()},
+        "attachments": len(told.get("attachments") or []),
+    }
+
+
+def signs_kept(data: bytes) -> bytes:
+    """A Word file with other signs for &, < and >, since kreuzberg 4.10 leaves out what XML writes as `&amp;`."""
+    out = io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as new:
+            for entry in old.infolist():
+                part = old.read(entry)
+                changed = entry.filename.endswith(".xml") and entry.filename != "[Content_Types].xml"
+                new.writestr(entry.filename, _REFERENCE.sub(_sign, part) if changed else part)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
+        return data  # what is wrong with it is said where it is read
+    return out.getvalue()
+
+
+def signs_back(text: str) -> str:
+    """Undo `signs_kept` in the text that came out."""
+    return text.translate(_BACK)
+
+
+def _sign(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        sign = _NAMED[match[1]]
+    else:
+        number = int(match[2]) if match[2] else int(match[3], 16)
+        if number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
+            return match[0]
+        sign = chr(number) if number > 32 else " "
+    return _AWAY.get(sign, sign).encode()
+
+
+def plain(text: str) -> str:
+    """Markdown without the backslashes that no reader of it needs: `Achtung\\!` is `Achtung!`."""
+    return re.sub(r"(?m)(?<!\\)\\(?:([!&<~])|(?<=[^\n]\\)([#>.)+=-]))", r"\1\2", text)
 
 
 def cut(content: str, pages: list[str]) -> list[str]:
@@ -141,6 +215,24 @@ def _memory(megabytes: float) -> Any:
 def _statm() -> str:
     with open("/proc/self/statm") as file:  # noqa: PTH123 - nothing more is imported before the limits hold
         return file.read()
+
+
+def _load() -> None:
+    """Load kreuzberg's PDF library out of a folder that nobody else can write to.
+
+    It unpacks it into the folder for temporary files and takes what lies there, which may be another user's.
+    """
+    folder = tempfile.mkdtemp()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        with contextlib.suppress(FileProblem):
+            extracted(b"%PDF-1.4\n", "application/pdf")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def _leave_network() -> None:

@@ -52,7 +52,9 @@ def extract(data: bytes, ocr: str | None) -> dict[str, Any]:
         found = extracted(data, PDF, include_document_structure=True)
         title = found.metadata.get("title")
         pages = _written(found.document["nodes"] if found.document else [], len(looks))
-        _put_tables(data, pages, [number for number, look in enumerate(looks) if look["ruled"]])
+        ruled = [number for number, look in enumerate(looks) if look["ruled"]]
+        _put_unruled(found.document["nodes"] if found.document else [], pages, ruled)
+        _put_tables(data, pages, ruled)
     if ocr is not None:
         for number in thin:
             pages[number - 1] = _by_picture(document[number - 1], ocr)
@@ -74,8 +76,8 @@ def _written(nodes: list[dict[str, Any]], pages: int) -> list[str]:
             # The sign of an item may stand alone, before its text.
             bullet = kind == "list_item" and not text
             text = f"- {text}" if text else ""
-        elif kind in ("group", "list", "page_break", "table"):
-            continue  # the words of a table stand in the paragraphs too; ruled ones come from pdfplumber
+        elif kind in ("group", "list", "page_break", "table"):  # the words of a table stand in its paragraphs, too
+            continue
         if text:
             parts[page - 1].append(text)
     return ["\n\n".join(part) for part in parts]
@@ -111,29 +113,58 @@ def _look(page: Any) -> dict[str, bool]:
     return {"thin": signs < THIN and covered >= COVERED, "ruled": RULES <= rules <= MOST_RULES}
 
 
+def _put_unruled(nodes: list[dict[str, Any]], pages: list[str], ruled: list[int]) -> None:
+    """Put the tables without rules that kreuzberg sees, where no other table is."""
+    for node in nodes:
+        number = (node.get("page") or 0) - 1
+        if node["content"]["node_type"] == "table" and 0 <= number < len(pages) and number not in ruled:
+            rows = _grid(node["content"]["grid"])
+            # The first row may be a heading above the table.
+            pages[number] = _with_table(pages[number], rows) or _with_table(pages[number], rows[1:]) or pages[number]
+
+
 def _put_tables(data: bytes, pages: list[str], ruled: list[int]) -> None:
     """Put Markdown tables where kreuzberg gives their cells one after the other."""
     if not ruled:
         return
+    try:
+        found = _ruled_tables(data, ruled)
+    except Exception:  # noqa: BLE001 - it is stricter than what reads the text, which is there already
+        return
+    for number, rows in found:
+        there = _with_table(pages[number], rows)
+        if there is None and _full(rows):
+            # Its words stand in the text in another order; a second time as a table does no harm, a lost table does.
+            there = "\n\n".join(part for part in (pages[number], "\n".join(_lines(rows))) if part)
+        pages[number] = there or pages[number]
+
+
+def _ruled_tables(data: bytes, ruled: list[int]) -> list[tuple[int, list[list[str]]]]:
+    found = []
     with pdfplumber.open(io.BytesIO(data), pages=[number + 1 for number in ruled]) as document:
         for page in document.pages:
             for table in page.find_tables():
                 rows = [["" if cell is None else " ".join(cell.split()) for cell in row] for row in table.extract()]
-                number = page.page_number - 1
-                pages[number] = _with_table(pages[number], [row for row in rows if any(row)])
+                found.append((page.page_number - 1, [row for row in rows if any(row)]))
             page.close()
+    return found
 
 
-def _with_table(text: str, rows: list[list[str]]) -> str:
-    """A page's text with a table in the place of its cells; a table whose cells are not found there comes last."""
+def _full(rows: list[list[str]]) -> bool:
+    """Whether it is a table and no drawing of crossing lines: most of its cells say something."""
+    cells = [cell for row in rows for cell in row]
+    return len(rows) > 1 and len(rows[0]) > 1 and 2 * sum(map(bool, cells)) >= len(cells)
+
+
+def _with_table(text: str, rows: list[list[str]]) -> str | None:
+    """A page's text with a table in the place of its cells; None where they are not found there in this order."""
     if len(rows) < 2 or len(rows[0]) < 2:
-        return text
+        return None
     words = [word for row in rows for cell in row for word in cell.split()]
-    found = re.search(r"[\s|*#]*".join(map(re.escape, words)), text) if len(words) <= 3000 else None
+    found = re.search(r"[\s|*#]+".join(map(re.escape, words)), text) if len(words) <= 3000 else None
+    if found is None or re.search(r"(?m)^#", text[text.rfind("\n", 0, found.start()) + 1 : found.end()]):
+        return None  # a heading belongs to no table
     table = "\n".join(_lines(rows))
-    if found is None:
-        # Its words stand in the text in another order; a second time as a table does no harm, a lost table does.
-        return f"{text}\n\n{table}".strip()
     return "\n\n".join(part for part in (text[: found.start()].rstrip(), table, text[found.end() :].lstrip()) if part)
 
 
@@ -147,7 +178,9 @@ def _by_picture(page: Any, languages: str) -> str:
     """Read a page as a picture."""
     program = shutil.which("tesseract")
     if program is None:
-        raise FileProblem("ocr_missing", "has pages without text, and tesseract is not installed; install it or leave out ocr")
+        raise FileProblem(
+            "ocr_missing", "has pages without text, and tesseract is not installed: apt install tesseract-ocr-deu"
+        )
     picture = io.BytesIO()
     page.render(scale=DPI / 72, grayscale=True).to_pil().save(picture, format="PNG")
     done = subprocess.run(  # noqa: S603 - a program of the system on a picture of ours

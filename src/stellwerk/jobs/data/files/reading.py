@@ -20,6 +20,7 @@ from stellwerk.jobs.data.files.csvfile import read_csv
 from stellwerk.jobs.data.files.documentfile import read_office
 from stellwerk.jobs.data.files.jsonfile import read_json, read_jsonl
 from stellwerk.jobs.data.files.mailfile import read_mail
+from stellwerk.jobs.data.files.outlookfile import read_outlook
 from stellwerk.jobs.data.files.parquetfile import read_parquet
 from stellwerk.jobs.data.files.shapes import DOCUMENTS, FORMATS, Facts, FileProblem, ReadOptions, Source, Unreadable
 from stellwerk.jobs.data.files.textfile import read_document
@@ -64,6 +65,7 @@ _STREAMED: dict[str, Callable[[Source], Iterator[pa.Table | Unreadable]]] = {
     "html": read_document,
     "eml": lambda source: read_mail(source, _read_attached(source.options)),
     **dict.fromkeys(DOCUMENTS, read_office),
+    "msg": read_outlook,
 }
 _FROM_ANY_PLACE: dict[str, Callable[[Source, IO[bytes]], Iterator[pa.Table | Unreadable]]] = {
     "parquet": read_parquet,
