@@ -24,6 +24,7 @@ import pytest
 from stellwerk.jobs.data.files import extraction
 from stellwerk.jobs.data.files.reading import ReadOptions, Unreadable, read
 from stellwerk.jobs.data.files.schema import facts_of
+from stellwerk.jobs.data.files.shapes import FileProblem
 
 TABLE = [["Teil", "Größe", "Preis"], ["Ventil", "4 mm", "12,50"], ["Ölfilter", "1 l", "7,90"]]
 TYPST = "#table(columns: 3, [Teil], [Größe], [Preis], [Ventil], [4 mm], [12,50], [Ölfilter], [1 l], [7,90])"
@@ -440,3 +441,51 @@ def test_an_outlook_mail_is_a_mail(tmp_path: Path) -> None:
     mail.write_bytes(make.mail(Message_ID="<1@example.org>").as_bytes())
     assert rows(mail)[0]["message_id"] == row["message_id"]
     assert list(rows(mail)[0]) == list(row)
+
+
+def test_a_page_or_attachment_that_is_gone_goes_from_an_appended_source(place: Any) -> None:
+    (place.root / "raw").mkdir()
+    make.pdf(place.root / "raw" / "a.pdf", PAGES)
+    place.spec(sources=[{"name": "m", "files": "raw/*", "load": "append", "documents": {"pages": "each"}}])
+    place.build()
+    make.pdf(place.root / "raw" / "a.pdf", PAGES[:2])
+    place.build()
+    rows = place.read(place.version("source/set.m").content["shards"])
+    assert rows["origin"].to_pylist() == ["raw/a.pdf#page 1", "raw/a.pdf#page 2"]
+
+
+def test_what_was_in_the_way_of_one_run_is_tried_again_by_the_next(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.root / "raw").mkdir()
+    make.pdf(place.root / "raw" / "a.pdf", PAGES)
+    place.spec(sources=[{"name": "m", "files": "raw/*"}])
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction.Extractor, "ask", _crashing)
+        assert place.build().counts.kept == 0
+    assert place.build().counts.kept == 1
+
+
+def _crashing(*_: Any) -> Any:
+    raise FileProblem("extractor_failed", "made the extractor of documents crash")
+
+
+def test_an_interrupt_does_not_shift_the_texts_of_the_next_documents(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.pdf" for name in "ab"]
+    for path, name in zip(paths, ("Erstes", "Zweites"), strict=True):
+        make.pdf(path, [f"= {name} Kapitel {number}\n{BEFORE} {name}" for number in range(40)])
+    rows(paths[1])
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(100):
+                rows(paths[0])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    (row,) = rows(paths[1])
+    assert "Zweites" in row["text"]
+    assert "Erstes" not in row["text"]

@@ -213,3 +213,19 @@ def test_half_written_files_of_processes_that_ended_go(workspace: Workspace) -> 
     done = call(workspace, "gc", apply=True)
     assert {line.contents: line.bytes for line in done.removed} == {"half-written by processes that ended": 1000}
     assert not folder.exists()
+
+
+def test_what_the_latest_rows_met_is_kept(tmp_path: Path) -> None:
+    """A merged source is joined to its earlier state again when only the spec changes."""
+    workspace = Workspace.init(tmp_path / "workspace")
+    (workspace.root / "raw").mkdir()
+    (workspace.root / "datasets").mkdir()
+    spec = "sources: [{name: s, files: raw/a.jsonl, load: merge, key: id, text: b}]\n"
+    (workspace.root / "datasets" / "letters.yaml").write_text(spec)
+    for state in ("eins", "zwei"):
+        (workspace.root / "raw" / "a.jsonl").write_text(f'{{"id": "{state}", "b": "{state}"}}\n')
+        call(workspace, "data.build", dataset="letters")
+    call(workspace, "gc", keep=1, days=0, apply=True)
+    (workspace.root / "datasets" / "letters.yaml").write_text(spec.replace("load", "licence: MIT, load"))
+    call(workspace, "data.build", dataset="letters")
+    assert texts(workspace) == ["eins", "zwei"]

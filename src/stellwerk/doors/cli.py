@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,7 +65,7 @@ def run(arguments: list[str]) -> int:
         _check_known(app, arguments)
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _say(f"{error} (see: stellwerk {' '.join(_words(arguments))} --help)", 2)
+        return _say(f"{_sentence(str(error))} (see: stellwerk {' '.join(_words(arguments))} --help)", 2)
     except StellwerkError as error:
         if os.environ.get("STELLWERK_DEBUG"):
             raise
@@ -206,6 +207,13 @@ def _check_known(app: App, arguments: list[str]) -> None:
         if word not in TITLES:
             return
         app = app[word]
+
+
+def _sentence(said: str) -> str:
+    """What cyclopts says, without the lines and addresses that pydantic adds to it."""
+    first, _, more = said.partition(" 1 validation error for ")
+    found = re.search(r"\n\s+(?:Value error, )?(.+?) \[type=", more)
+    return f"{first} {found[1]}" if found else " ".join(said.split())
 
 
 def _words(arguments: list[str]) -> list[str]:

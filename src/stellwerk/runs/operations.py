@@ -109,6 +109,7 @@ class WorkerLine(BaseModel):
 class WorkerList(BaseModel):
     """The workers of this record."""
 
+    message: str
     workers: list[WorkerLine]
 
 
@@ -125,6 +126,7 @@ class ScheduleLine(BaseModel):
 class ScheduleList(BaseModel):
     """The schedules of the spec files."""
 
+    message: str
     timezone: str
     schedules: list[ScheduleLine]
     broken: list[str] = Field(description="spec files that cannot be read, and the command that says why")
@@ -233,7 +235,9 @@ def workers(*, workspace: Workspace) -> WorkerList:
         busy = select(lease.holder, func.count().label("runs")).where(lease.expires > now).group_by(lease.holder)
         working = {row.holder: row.runs for row in connection.execute(busy)}
         rows = [dict(row) for row in connection.execute(select(tables.worker).order_by(tables.worker.c.started)).mappings()]
-    return WorkerList(workers=[_worker(row, working.get(row["holder"], 0), now) for row in rows])
+    found = [_worker(row, working.get(row["holder"], 0), now) for row in rows]
+    none = "no worker has given a sign of life in the last day; start one with: stellwerk worker"
+    return WorkerList(message=f"{len(found)} workers in the last day" if found else none, workers=found)
 
 
 @operation(example={})
@@ -242,7 +246,9 @@ def schedules_(*, workspace: Workspace) -> ScheduleList:
     found, broken = schedules.read(workspace)
     waiting = queue.positions(workspace.record)
     zone = schedules.zone(workspace)
+    none = 'no spec has a schedule; add for example: schedule: "0 5 * * *"'
     return ScheduleList(
+        message=f"{len(found)} schedules; a worker starts what is due" if found else none,
         timezone=zone.key,
         schedules=[_schedule(workspace, schedule, zone, waiting) for schedule in found],
         broken=[f"{file}: see {command}" for file, command in broken.items()],

@@ -586,3 +586,31 @@ assert os.environ["RUNTIME__DLTHUB_TELEMETRY"] == "false"
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")}
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path / "cwd", check=True, timeout=120)
     assert not list((tmp_path / "home").rglob("*")) and not list((tmp_path / "cwd").iterdir())
+
+
+MORE: dict[str, tuple[Any, dict[str, str]]] = {
+    "has_more": ({"data": ROWS, "has_more": True}, {}),
+    "nested hasMore": ({"items": ROWS, "meta": {"hasMore": True}}, {}),
+    "isLast": ({"values": ROWS, "isLast": False}, {}),
+    "odata next": ({"value": ROWS, "@odata.nextLink": "/api?skip=23"}, {}),
+    "odata count": ({"value": ROWS, "@odata.count": 250}, {}),
+    "spring": ({"content": ROWS, "totalPages": 3, "last": False}, {}),
+    "laravel": ({"data": ROWS, "current_page": 1, "last_page": 3}, {}),
+    "search": ({"hits": {"total": {"value": 250}, "hits": ROWS}}, {}),
+    "solr": ({"response": {"numFound": 250, "docs": ROWS}}, {}),
+    "X-Total-Count": (ROWS, {"X-Total-Count": "250"}),
+    "X-Next-Page": (ROWS, {"X-Next-Page": "2"}),
+    "Content-Range": (ROWS, {"Content-Range": "0-22/250"}),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_an_answer_that_says_it_is_not_the_whole_is_not_taken_for_it(server: Server, workspace: Workspace, name: str) -> None:
+    body, headers = MORE[name]
+    with pytest.raises(UserError, match="pages"):
+        read(source(server.on("/more", Reply(body, headers=headers))), workspace)
+
+
+@pytest.mark.parametrize("said", [{"has_more": False}, {"last": True}, {"total": 23}, {"last_page": 1}, {"next": None}])
+def test_an_answer_that_says_it_is_the_whole_is_taken(server: Server, workspace: Workspace, said: dict[str, Any]) -> None:
+    assert read(source(server.on("/all", Reply({"items": ROWS, **said}))), workspace)[0].num_rows == len(ROWS)

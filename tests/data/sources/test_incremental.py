@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import lzma
 import sqlite3
 from collections import Counter
@@ -137,6 +138,32 @@ def test_few_new_rows_are_no_change_of_the_schema(place: Any) -> None:
     place.build()
     assert place.version("source/set.s").facts["schema_changes"] == ["column 'more' is new (string)"]
     table.close()
+
+
+@pytest.mark.parametrize("cursor", [{}, {"cursor": "changed_at"}])
+def test_a_new_column_doubles_no_appended_row(place: Any, cursor: dict[str, str]) -> None:
+    spec(place, load="append", **cursor)
+    with table_of(place) as table:
+        table.executemany("INSERT INTO items VALUES (?, 'a', ?)", [(n, n) for n in range(3)])
+        place.build()
+        table.execute("ALTER TABLE items ADD COLUMN status TEXT DEFAULT 'new'")
+        table.execute("INSERT INTO items VALUES (3, 'b', 3, 'old')")
+        place.build()
+    assert held(place) == Counter([(0, "a", 0), (1, "a", 1), (2, "a", 2), (3, "b", 3)])
+    table.close()
+
+
+def test_a_start_is_met_by_texts_of_either_form(place: Any) -> None:
+    with table_of(place) as table:
+        table.execute("CREATE TABLE said (id INTEGER, at TEXT)")
+        table.executemany("INSERT INTO said VALUES (?, ?)", [(n, f"2026-01-01 {n:02}:00:00") for n in range(6, 12)])
+    table.close()
+    cursor = {"column": "at", "start": dt.datetime(2026, 1, 1, 8)}
+    source = {"name": "s", "database": {"url": "sqlite:///raw/a.db", "table": "said"}, "load": "merge", "key": "id"}
+    place.spec(sources=[{**source, "cursor": cursor}], duplicates={"near": None})
+    place.build()
+    rows = place.read(place.version("source/set.s").content["shards"])
+    assert sorted(rows["id"].to_pylist()) == [8, 9, 10, 11]
 
 
 def test_another_question_is_asked_from_the_beginning(place: Any) -> None:
