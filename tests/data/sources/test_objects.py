@@ -25,6 +25,8 @@ from stellwerk.errors import StellwerkError, UserError
 from stellwerk.jobs.data.files.find import find_files
 from stellwerk.jobs.data.source_spec import Source
 from stellwerk.jobs.data.sources import objects
+from stellwerk.jobs.data.spec import DatasetSpec
+from stellwerk.specfile import parse
 from stellwerk.workspace import Workspace
 
 
@@ -318,20 +320,25 @@ def test_anonymous_where_anybody_may_read(server: S3Server, bucket: str, workspa
 @pytest.mark.parametrize(
     ("endpoint", "allow", "said"),
     [
-        ("http://127.0.0.1:9", [], "not public|has no TLS"),
-        ("https://127.0.0.1:9", [], "not public"),
-        ("https://10.0.0.7", ["192.168.0.0/16"], "not public"),
-        ("https://169.254.169.254", [], "not public"),
-        ("https://[::1]:9000", [], "not public"),
-        ("https://localhost:9000", [], "not public"),
+        ("http://127.0.0.1:9", [], "is not Amazon's; name it|has no TLS"),
+        ("https://127.0.0.1:9", [], "is not Amazon's; name it"),
+        ("https://10.0.0.7", ["192.168.0.0/16"], "is not Amazon's; name it"),
+        ("https://minio.example.com", ["other.example.com"], "is not Amazon's; name it"),
+        ("https://169.254.169.254", [], "is not Amazon's; name it"),
+        ("https://[::1]:9000", [], "is not Amazon's; name it"),
         ("http://192.0.2.1", [], "has no TLS"),
-        (f"https://u:{SECRET}@minio.example.com", [], "no plain address"),
         ("ftp://minio.example.com", [], "no plain address"),
     ],
 )
 def test_endpoints_that_may_not_be_asked(tmp_path: Path, endpoint: str, allow: list[str], said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=said):
         objects.list_objects("s3://bucket/*", source_at(endpoint), workspace_of(tmp_path / "v", *allow))
+
+
+def test_an_endpoint_with_a_password_is_refused_without_it(tmp_path: Path) -> None:
+    text = f"sources: [{{name: a, files: 's3://b/*', s3: {{endpoint: 'https://u:{SECRET}@minio.example.com'}}}}]"
+    with pytest.raises(UserError, match="holds a password") as caught:
+        parse(text, "a.yaml").check(DatasetSpec)
     assert SECRET not in str(caught.value)
 
 
