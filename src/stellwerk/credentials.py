@@ -41,7 +41,12 @@ def without_secret(value: str) -> str:
     Raises:
         ValueError: it holds a password, or a parameter that looks like a secret.
     """
-    secret = next((name for name, _ in parse_qsl(urlsplit(value).query, keep_blank_values=True) if looks_secret(name)), None)
+    try:
+        query = urlsplit(value).query
+    except ValueError:
+        raise ValueError("it is no address; expected one such as https://host/path") from None
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    secret = next(filter(looks_secret, names), None)
     if secret is not None:
         raise ValueError(
             f"its parameter {secret!r} looks like a secret; give it by auth, or keep the whole address in env:NAME"

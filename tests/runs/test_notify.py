@@ -195,7 +195,7 @@ def test_no_other_address_is_asked(small: Workspace, hook: Hook, code: int) -> N
 @pytest.mark.parametrize(
     "place",
     ["http://127.0.0.1:1/T0KEN-in-the-path", "ftp://127.0.0.1/T0KEN-in-the-path", "http://T0KEN-in-the-path@127.0.0.1/x",
-     "T0KEN-in-the-path", "http://[T0KEN-in-the-path", "http://127.0.0.1:T0KEN-in-the-path/"],
+     "T0KEN-in-the-path", "http://127.0.0.1:T0KEN-in-the-path/"],
 )  # fmt: skip
 def test_a_wrong_address_is_a_line_without_it(small: Workspace, place: str, caplog: pytest.LogCaptureFixture) -> None:
     run = ended(small, "fail")

@@ -48,7 +48,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def fetch(url: str, workspace: Workspace, into: Path, known: Any = None, auth: Any = None, **how: Any) -> web.Fetched:
-    spec = Source.model_validate({"name": "manuals", "files": url, **({"auth": auth} if auth else {})})
+    # What a spec may not say is refused earlier, and here once more.
+    asked = {"files": "https://files.example.com/x", **({"auth": auth} if auth else {})}
+    spec = Source.model_validate({"name": "manuals", **asked})
     return web.fetch(url, spec, workspace, known, into, how.pop("check", lambda: None), **{"patience": ONCE, **how})
 
 
