@@ -11,7 +11,7 @@ shift || true
 python=.venv/bin/python
 counts=.pytest_cache/junit
 # Neither texts, pages, files and checks nor the readers of sources know a record; some tests start both databases themselves.
-apart=(tests/text tests/report tests/runs tests/data/sources tests/test_project.py tests/test_remote_store.py tests/test_team.py
+apart=(tests/text tests/report tests/runs tests/data/sources tests/test_{benchmarks,servers,project,remote_store,team}.py
   tests/data/test_{files,hostile_files,documents,mails,checks,comparing,profiling,sql,spec}.py tests/demo/test_company.py)
 summary=()
 failed=0

@@ -27,7 +27,7 @@ from test_kill import answer, is_sound, kill_build, outcome
 
 TOKEN = "s3cr3t-token-of-the-knowledge-base"
 ROWS, PAGE = 400, 50
-KILLS = 6
+KILLS = 4
 WORDS = ("pump", "valve", "motor", "sensor", "belt", "invoice", "part", "machine", "error", "leak", "noise", "pressure", "oil")
 SPEC: dict[str, Any] = {
     "purpose": "the test of all kinds of sources",

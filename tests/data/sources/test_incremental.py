@@ -52,7 +52,7 @@ def held(place: Any, reference: str = "source/set.s") -> Counter[Row]:
 
 @pytest.mark.slow
 @given(states=st.lists(CHANGES, min_size=2, max_size=4), missing=st.sampled_from(["keep", "delete"]))
-@settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @example(states=[[(1, "a", 0)], [(2, "a", 0)], [(3, "b", -2)]], missing="keep")  # a tie, then a late row
 @example(states=[[(1, "a", 0), (2, "a", 0)], [(1, None, 0)], [(2, None, 0)]], missing="delete")  # all rows go
 def test_a_merged_source_follows_its_table(places: Callable[..., Any], states: list[Any], missing: str) -> None:
@@ -81,7 +81,7 @@ def test_a_merged_source_follows_its_table(places: Callable[..., Any], states: l
         st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2) | st.none()), max_size=4), min_size=2, max_size=4
     )
 )
-@settings(max_examples=10, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @example(states=[[("a", 0)], [("a", 0)], [("a", 0), ("a", 0)]])  # equal rows that come one after the other
 def test_an_appended_source_holds_each_row_as_often_as_it_is_there(places: Callable[..., Any], states: list[Any]) -> None:
     place = places()
