@@ -161,8 +161,8 @@ class _Cursor(BaseReferencePaginator):
         self._next_reference = None if value is None or value is False or value == "" else str(value)
 
     def update_request(self, request: requests.Request) -> None:
-        params: Any = {**(request.params or {}), self._parameter: self._next_reference}
-        request.params = params
+        known: Any = request.params or {}
+        request.params = {**known, self._parameter: self._next_reference}
 
 
 class _Offset(RangePaginator):
