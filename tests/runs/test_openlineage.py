@@ -281,6 +281,7 @@ def test_a_cancelled_run_is_aborted(desk: Desk) -> None:
             run = desk.run_ids()[-1]
             with contextlib.suppress(StellwerkError):
                 execution.cancel(desk.workspace, run)
+                time.sleep(5)  # until the heartbeat has seen it, which interrupts this
 
     desk.workspace.listener = cancel
     with pytest.raises(StellwerkError):
