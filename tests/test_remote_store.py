@@ -465,3 +465,13 @@ def test_a_dataset_is_built_on_one_machine_and_read_on_another(
     assert two.table().equals(built)
     assert two.store.written == 0
     assert SECRET not in "".join(path.read_text() for path in tmp_path.rglob("*.yaml"))
+
+
+def test_the_cache_keeps_to_its_bound(machine: Machines) -> None:
+    store = machine(cache=150 / 1e9)
+    made = [store.put(bytes([number]) * 100) for number in range(3)]
+    for age, reference in enumerate(made):
+        os.utime(store.path(reference), (time.time() - 90_000 + age * 1000,) * 2)
+    store.sweep()
+    assert store.cached() == 100
+    assert store.get(made[0]) == b"\0" * 100, "it is fetched again"

@@ -347,7 +347,8 @@ def test_a_run_in_another_hand_commits_nothing_more(workspace: Workspace, probe:
         run.step("load", load, content="first")
         with run.record.database.writing() as connection:
             connection.execute(tables.lease.update().values(token=99, expires=time.time() + 60))
-        run.record.set_progress(run.id, "of the successor", 1, 2, "", 0.0)
+            its = {"run": run.id, "step": "of the successor", "done": 1, "total": 2, "unit": "", "updated": 0.0}
+            connection.execute(tables.progress.insert(), its)
         run.step("late", load, content="second")
 
     with pytest.raises(leases.LeaseLost):

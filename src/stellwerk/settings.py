@@ -50,6 +50,7 @@ class StorePlace(Part):
     region: str | None = None
     access_key: Credential | None = None
     secret_key: Credential | None = None
+    cache: float | None = Field(None, gt=0, allow_inf_nan=False, description="gigabytes on this disk; no bound if left out")
 
 
 class Network(Part):

@@ -194,7 +194,7 @@ def test_a_bomb_is_not_unpacked_and_entities_are_not_followed(tmp_path: Path) ->
 @pytest.mark.parametrize(("limit", "rule"), [({"seconds": 0.001}, "too_slow"), ({"megabytes": 0.5}, "too_large")])
 def test_a_document_beyond_a_limit_is_left_out_and_the_next_one_is_read(tmp_path: Path, limit: Any, rule: str) -> None:
     path = tmp_path / "a.pdf"
-    make.pdf(path, PAGES * 20)
+    make.pdf(path, [f"= Kapitel {number}\n#lorem(700)" for number in range(200)])
     assert complaint(path, **limit).rule == rule
     assert len(rows(path)) == 1
 

@@ -231,16 +231,6 @@ def test_an_erased_person_is_nowhere_in_the_files(record: Record, tmp_path: Path
     assert not [file.name for file in files if b"Mustermann" in file.read_bytes()]
 
 
-def test_progress_is_of_the_moment_and_not_journaled(record: Record) -> None:
-    before = len(record.rows(tables.journal))
-    for done in (1, 2):
-        record.set_progress("run", "read", done, 5, "files", 0.0)
-    assert [(row["done"], row["total"]) for row in record.rows(tables.progress)] == [(2.0, 5.0)]
-    record.clear_progress("run")
-    assert record.rows(tables.progress) == []
-    assert len(record.rows(tables.journal)) == before
-
-
 WRITER = """
 import sys
 from pathlib import Path
@@ -252,7 +242,6 @@ for number in range(20):
     with record.writing(PERSON) as transaction:
         run = add_run(transaction)
         transaction.put_version("dataset", "tickets", identity={"by": sys.argv[2], "n": number}, facts={}, content={}, run=run)
-    record.set_progress(run, "step", number, 20, "rows", 0.0)
 """
 
 

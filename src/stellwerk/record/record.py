@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, func, select
 
 from stellwerk.errors import UserError
 from stellwerk.record import journal, tables
@@ -262,20 +261,6 @@ class Record:
         query = query.where(tables.asset.c.kind == version.kind, tables.asset.c.name == version.name)
         with self.database.reading() as connection:
             return {row.name: row.version for row in connection.execute(query)}
-
-    def set_progress(self, run: str, step: str, done: float, total: float | None, unit: str, at: float) -> None:
-        """Note how far a step is; of the moment, so not journaled."""
-        values = {"run": run, "step": step, "done": done, "total": total, "unit": unit, "updated": at}
-        dialect = postgresql if self.database.engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(tables.progress).values(values)
-        statement = statement.on_conflict_do_update(index_elements=["run", "step"], set_=values)
-        with self.database.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            connection.execute(statement)
-
-    def clear_progress(self, run: str) -> None:
-        """Forget how far the steps of a run were."""
-        with self.database.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            connection.execute(delete(tables.progress).where(tables.progress.c.run == run))
 
     def _near(self, name: str, kind: str | None) -> str:
         known = [row["name"] for row in self.rows(tables.asset) if kind is None or row["kind"] == kind]

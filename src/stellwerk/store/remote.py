@@ -204,6 +204,8 @@ class RemoteStore(Store):
         stamp = self.root / "compared"
         if not stamp.exists() or time.time() - stamp.stat().st_mtime > COMPARE_SECONDS:
             self.compare()
+            if self.place.cache is not None:
+                self.trim(int(self.place.cache * 1e9))
             stamp.touch()
 
     def compare(self) -> int:

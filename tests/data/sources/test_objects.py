@@ -340,10 +340,3 @@ def test_an_endpoint_with_a_password_is_refused_without_it(tmp_path: Path) -> No
     with pytest.raises(UserError, match="holds a password") as caught:
         parse(text, "a.yaml").check(DatasetSpec)
     assert SECRET not in str(caught.value)
-
-
-def test_what_names_an_object_store() -> None:
-    assert objects.is_bucket("s3://bucket/*.pdf")
-    assert objects.is_bucket("S3://bucket/*.pdf")
-    assert not objects.is_bucket("raw/s3://x")
-    assert not objects.is_bucket("https://s3.example.com/x.pdf")

@@ -17,7 +17,7 @@ from misbehaving import Asked, Reply, Server
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.jobs.data.source_spec import Source
-from stellwerk.jobs.data.sources import web
+from stellwerk.jobs.data.sources import remote, web
 from stellwerk.jobs.data.sources.client import Patience
 from stellwerk.workspace import Workspace
 
@@ -136,10 +136,11 @@ def test_an_address_with_a_query_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "web_address"), [("https://x/a", True), ("HTTP://x", True), ("raw/*.csv", False), ("s3://b/x", False)]
+    ("pattern", "elsewhere"),
+    [("https://x/a", True), ("HTTP://x", True), ("S3://b/x", True), ("raw/*.csv", False), ("raw/s3://x", False)],
 )
-def test_is_web(pattern: str, web_address: bool) -> None:
-    assert web.is_web(pattern) is web_address
+def test_what_lies_elsewhere(pattern: str, elsewhere: bool) -> None:
+    assert remote.is_remote(pattern) is elsewhere
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def table_of(data: bytes, source: Source) -> pa.Table:
     _check(data, kind)
     found = extractor().ask(data, kind, source.options)
     pages = [page.strip() for page in found["pages"]]
+    for note in found.get("notes", ()):
+        source.facts.note(note)
     _check_yield(pages, found["thin"], data, kind)
     for number in found["thin"][:1]:
         more = f" and {len(found['thin']) - 1} more" if len(found["thin"]) > 1 else ""

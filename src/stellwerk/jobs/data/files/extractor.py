@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import io
 import itertools
 import json
@@ -49,7 +50,6 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_network()
     _end_with(int(sys.argv[1]))
-    _load()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     print("ready", file=answers, flush=True)
@@ -65,18 +65,26 @@ def answer(data: bytes, *, kind: str, ocr: str | None, megabytes: float) -> dict
 
     Args:
         data: the document.
-        kind: pdf, docx, pptx, odt or msg.
+        kind: pdf, docx, pptx, odt, msg, or html (UTF-8).
         ocr: the languages in which pages without text are read as pictures, as tesseract names them; None leaves them.
         megabytes: of memory that this may take beside what the process has.
 
     Returns:
         `title`, `pages` (a text each), `numbered` (whether they are pages of the format), `thin` (numbers of pages that are
-        pictures without text), of a msg also `headers` and how many `attachments`; or `problem`, a rule and a reason.
+        pictures without text), `notes` (sentences on what was left out), of a msg also `headers` and how many `attachments`;
+        or `problem`, a rule and a reason.
     """
-    from stellwerk.jobs.data.files import pdfpages  # loaded before the limit: libraries are no part of the document
+    # Loaded before the limit: libraries are no part of the document.
+    if kind == "html":
+        from stellwerk.jobs.data.files import webpage
+    else:
+        _load()
+        from stellwerk.jobs.data.files import pdfpages
 
     try:
         with _memory(megabytes):
+            if kind == "html":
+                return webpage.extract(data.decode())
             if kind == "pdf":
                 return pdfpages.extract(data, ocr)
             return _outlook(data) if kind == "msg" else _office(data, kind)
@@ -217,6 +225,7 @@ def _statm() -> str:
         return file.read()
 
 
+@functools.cache
 def _load() -> None:
     """Load kreuzberg's PDF library out of a folder that nobody else can write to.
 

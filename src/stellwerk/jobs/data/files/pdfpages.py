@@ -47,19 +47,20 @@ def extract(data: bytes, ocr: str | None) -> dict[str, Any]:
     looks = [_look(page) for page in document]
     thin = [number for number, look in enumerate(looks, 1) if look["thin"]]
     pages = [""] * len(looks)
-    title = None
+    title, notes = None, list[str]()
     if len(thin) < len(looks):
         found = extracted(data, PDF, include_document_structure=True)
         title = found.metadata.get("title")
         pages = _written(found.document["nodes"] if found.document else [], len(looks))
         ruled = [number for number, look in enumerate(looks) if look["ruled"]]
         _put_unruled(found.document["nodes"] if found.document else [], pages, ruled)
-        _put_tables(data, pages, ruled)
+        if not _put_tables(data, pages, ruled):
+            notes.append("is damaged, so its tables were not searched; their words stand in the text")
     if ocr is not None:
         for number in thin:
             pages[number - 1] = _by_picture(document[number - 1], ocr)
         thin = [number for number in thin if len(pages[number - 1]) < THIN]
-    return {"title": title, "pages": pages, "numbered": True, "thin": thin}
+    return {"title": title, "pages": pages, "numbered": True, "thin": thin, "notes": notes}
 
 
 def _written(nodes: list[dict[str, Any]], pages: int) -> list[str]:
@@ -123,20 +124,21 @@ def _put_unruled(nodes: list[dict[str, Any]], pages: list[str], ruled: list[int]
             pages[number] = _with_table(pages[number], rows) or _with_table(pages[number], rows[1:]) or pages[number]
 
 
-def _put_tables(data: bytes, pages: list[str], ruled: list[int]) -> None:
-    """Put Markdown tables where kreuzberg gives their cells one after the other."""
+def _put_tables(data: bytes, pages: list[str], ruled: list[int]) -> bool:
+    """Put Markdown tables where kreuzberg gives their cells one after the other; False where they could not be searched."""
     if not ruled:
-        return
+        return True
     try:
         found = _ruled_tables(data, ruled)
     except Exception:  # noqa: BLE001 - it is stricter than what reads the text, which is there already
-        return
+        return False
     for number, rows in found:
         there = _with_table(pages[number], rows)
         if there is None and _full(rows):
             # Its words stand in the text in another order; a second time as a table does no harm, a lost table does.
             there = "\n\n".join(part for part in (pages[number], "\n".join(_lines(rows))) if part)
         pages[number] = there or pages[number]
+    return True
 
 
 def _ruled_tables(data: bytes, ruled: list[int]) -> list[tuple[int, list[list[str]]]]:

@@ -43,11 +43,6 @@ class Found:
     modified: float
 
 
-def is_bucket(pattern: str) -> bool:
-    """Whether a pattern of files names an object store."""
-    return pattern.lower().startswith("s3://")
-
-
 def shown(found: Found) -> str:
     """An object's address as the user is shown it."""
     return f"s3://{found.bucket}/{found.key}"

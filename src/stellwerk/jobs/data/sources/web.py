@@ -81,11 +81,6 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-def is_web(pattern: str) -> bool:
-    """Whether a pattern of files is an address of the web."""
-    return pattern.lower().startswith(("https://", "http://"))
-
-
 def shown(url: str) -> str:
     """An address as it may be shown: without password, and with the first signs of its query's SHA-256 in place of the query.
 
