@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+SECRET = "geheim77"  # in the key file of the tests' workspace, and to be found nowhere else
+
 
 @dataclass(frozen=True)
 class Asked:

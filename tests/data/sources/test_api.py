@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import requests
-from misbehaving import Asked, Reply, Server
+from misbehaving import SECRET, Asked, Reply, Server
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.jobs.data.files.schema import cast, facts_of, unify
@@ -28,29 +28,13 @@ from stellwerk.jobs.data.source_spec import Source
 from stellwerk.jobs.data.sources import api, signing
 from stellwerk.workspace import Workspace
 
-SECRET = "geheim77"
 ROWS = [{"id": number, "title": f"Artikel {number}"} for number in range(1, 24)]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
 def _forgotten(server: Server) -> None:
     server.routes.clear()
     server.asked.clear()
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace.init(tmp_path_factory.mktemp("place"))
-    with (made.root / "stellwerk.yaml").open("a") as file:
-        file.write("network: {allow: [127.0.0.1]}\n")
-    (made.root / "key.txt").write_text(SECRET + "\n")
-    return Workspace(made.root)
 
 
 def source(url: str, **fields: Any) -> Source:

@@ -7,13 +7,12 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from misbehaving import Asked, Reply, Server
+from misbehaving import SECRET, Asked, Reply, Server
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.jobs.data.source_spec import Source
@@ -21,30 +20,14 @@ from stellwerk.jobs.data.sources import remote, web
 from stellwerk.jobs.data.sources.client import Patience
 from stellwerk.workspace import Workspace
 
-SECRET = "geheim77"
 BODY = b"id;name\n1;a\n"
 ONCE = Patience(seconds=5, stall=5, retries=0)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
 def _forgotten(server: Server) -> None:
     server.routes.clear()
     server.asked.clear()
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace.init(tmp_path_factory.mktemp("place"))
-    with (made.root / "stellwerk.yaml").open("a") as file:
-        file.write("network: {allow: [127.0.0.1]}\n")
-    (made.root / "key.txt").write_text(SECRET + "\n")
-    return Workspace(made.root)
 
 
 def fetch(url: str, workspace: Workspace, into: Path, known: Any = None, auth: Any = None, **how: Any) -> web.Fetched:
