@@ -4,7 +4,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench screenshots lock clean
 
 export PYTHON
 ARGS ?=
@@ -32,6 +32,10 @@ format:  ## rewrite the code to the project's style
 bench:  ## measure speed and peak memory (what: benchmarks/README.md)
 	@tools/setup.sh test
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+screenshots:  ## pictures of every page of demo-workspace, wide and on a phone, light and dark, in both languages
+	@tools/setup.sh test
+	@.venv/bin/python tools/screenshots.py $(ARGS)
 
 lock:  ## renew constraints.txt with the newest versions that pyproject.toml allows
 	@tools/lock.sh

@@ -582,7 +582,7 @@ def wait(run, how):
             run.progress("wait", number)
     time.sleep(60)
 
-def flow(how: str = "sleep", *, run):
+def flow(how: str = "sleep", *, run: "Run"):
     run.step("first", first)
     if how == "engine":
         print("waiting", flush=True)

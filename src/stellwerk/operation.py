@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from stellwerk.workspace import Workspace
 
-CONTEXTS = ("run", "workspace")
+CONTEXTS = ("Run", "Workspace", "Workspace | None")  # annotations of what the door gives, not the caller
+Scope = Literal["read", "run", "approve", "admin"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ class Spec:
 
 @dataclass(frozen=True)
 class LocalPath:
-    """Marks a path on the machine of the caller; doors that are reached over a network take an upload instead."""
+    """Marks a path on the machine of the caller; doors that are reached over a network take an upload, or give a download.
+
+    Attributes:
+        writes: whether the operation writes there, rather than reads.
+    """
+
+    writes: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class Operation:
         exit_code: the command line's exit code, from the result.
         scheduled: whether a spec file with a `schedule` runs it; it is then a spec of its first `Spec` parameter's folder.
         extent: measures the input of a call in units of its own, such as bytes, without doing it; None where it cannot know.
+        scope: what a caller over a network must be allowed: `read`, `run`, `approve` (decide about evidence) or `admin`.
+        local: whether only the machine's own doors, command line and Python, offer it.
     """
 
     package: str
@@ -100,6 +109,8 @@ class Operation:
     exit_code: Callable[[Any], int] | None = None
     scheduled: bool = False
     extent: Extent | None = None
+    scope: Scope = "read"
+    local: bool = False
 
     @property
     def path(self) -> str:
@@ -118,7 +129,7 @@ class Operation:
 
     @functools.cached_property
     def hints(self) -> dict[str, Any]:
-        """The resolved annotations; `run` and `workspace` are left out of the lookup."""
+        """The resolved annotations; those of `CONTEXTS` are left out of the lookup."""
         unknown = {"Run": object, "Workspace": object}
         return typing.get_type_hints(self.function, localns=unknown, include_extras=True)
 
@@ -128,7 +139,7 @@ class Operation:
         texts = _described(inspect.getdoc(self.function) or "")
         found = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
-            if name in CONTEXTS:
+            if _is_context(parameter):
                 continue
             required = parameter.default is inspect.Parameter.empty
             hint = self.hints[name]
@@ -192,6 +203,8 @@ def operation(
     exit_code: Callable[[Any], int] | None = None,
     scheduled: bool = False,
     extent: Extent | None = None,
+    scope: Scope | None = None,
+    local: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as an operation; the function itself stays as it is.
 
@@ -201,25 +214,29 @@ def operation(
         exit_code: gives the command line's exit code from the result (1 when a gate or data test failed).
         scheduled: True for a run with a `Spec` parameter that a worker starts when a spec file's `schedule` is due.
         extent: `(workspace, values)`, what the input of such a call measures now, in the units of `run.extent`; for plans.
+        scope: what a caller over a network must be allowed; if left out, `run` for what changes something, else `read`.
+        local: True for one that no door over a network offers.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        names = inspect.signature(function).parameters
-        context = names.get("run") or names.get("workspace")
+        context = next((p for p in inspect.signature(function).parameters.values() if _is_context(p)), None)
         if context is None:
             raise TypeError(f"{function.__qualname__} takes neither run nor workspace")
+        is_run = context.annotation == "Run"
         package = _package(function.__module__)
         entry = Operation(
             package=package,
             name=function.__name__.rstrip("_"),
-            kind="run" if "run" in names else "query",
+            kind="run" if is_run else "query",
             function=function,
             example=dict(example),
-            changes=changes or "run" in names,
+            changes=changes or is_run,
             needs_workspace="None" not in str(context.annotation),
             exit_code=exit_code,
             scheduled=scheduled,
             extent=extent,
+            scope=scope or ("run" if changes or is_run else "read"),
+            local=local,
         )
         _registry.setdefault(package, {})[entry.name] = entry
         return function
@@ -227,6 +244,7 @@ def operation(
     return register
 
 
+@functools.cache  # what is installed is looked up on disk
 def packages() -> dict[str, str]:
     """The command groups and the module that holds the operations of each: those of the core, then the jobs."""
     found = {entry.name: entry.value for entry in importlib.metadata.entry_points(group="stellwerk.core")}
@@ -268,6 +286,11 @@ def find(path: str) -> Operation:
 
 
 _registry: dict[str, dict[str, Operation]] = {}
+
+
+def _is_context(parameter: inspect.Parameter) -> bool:
+    """Whether the door gives it: annotations are texts here, since the modules of operations postpone them."""
+    return parameter.name in ("run", "workspace") and parameter.annotation in CONTEXTS
 
 
 def _package(module: str) -> str:

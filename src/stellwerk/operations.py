@@ -1,18 +1,23 @@
-"""Operations at the top level: the jobs and what they can do, any version with its lineage, and the workspace's upkeep."""
+"""Operations at the top level: jobs, signals and what mends them, any version with its lineage, the workspace's upkeep."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from stellwerk.errors import UserError
 from stellwerk.jobs import JOBS
-from stellwerk.operation import LocalPath, load, operation, packages
-from stellwerk.record import lineage, tables
-from stellwerk.record.record import Record, Version
+from stellwerk.operation import LocalPath, Spec, load, operation, packages
+from stellwerk.record import assets as catalogue
+from stellwerk.record import describing
+from stellwerk.record.assets import AssetList, VersionList
+from stellwerk.record.describing import VersionReport
+from stellwerk.record.record import Version
+from stellwerk.release.reports import MendReport, SignalsReport
+from stellwerk.release.spec import FOLDER, System
 from stellwerk.workspace import Workspace
 
 
@@ -29,42 +34,6 @@ class JobList(BaseModel):
     """The jobs."""
 
     jobs: list[JobLine]
-
-
-class MeasurementLine(BaseModel):
-    """A measurement of a version."""
-
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int | None
-    unit: str
-
-
-class RelatedVersion(BaseModel):
-    """A version up or down the lineage."""
-
-    distance: int
-    version: str
-    created: str
-
-
-class VersionReport(BaseModel):
-    """One version: what it is, what it was made from, and what was made from it."""
-
-    version: str
-    digest: str
-    created: str
-    aliases: list[str]
-    tainted: str | None = Field(description="why it is tainted: it was made from rows that were erased since")
-    removed: str | None = Field(description="that its bytes went, and how to have them again")
-    identity: dict[str, Any]
-    facts: dict[str, Any]
-    made_by: list[str] = Field(description="the runs that made it or met it again")
-    made_from: list[RelatedVersion]
-    used_by: list[RelatedVersion]
-    measurements: list[MeasurementLine]
 
 
 @operation(example={})
@@ -84,23 +53,86 @@ def show(reference: str, *, workspace: Workspace) -> VersionReport:
     Args:
         reference: such as dataset/tickets@3, tickets (the latest) or tickets@production.
     """
-    record = workspace.record
-    version = record.resolve(reference)
-    runs = {edge["run"] for edge in _edges(record, version)}
-    return VersionReport(
-        version=version.ref,
-        digest=version.digest,
-        created=version.created,
-        aliases=sorted(name for name, key in record.aliases(version).items() if key == version.id),
-        tainted=_taint(record, version),
-        removed=_removed(workspace, version),
-        identity=version.identity,
-        facts=version.facts,
-        made_by=[row["id"][:8] for row in record.rows(tables.run, tables.run.c.id.in_(runs), order=tables.run.c.created)],
-        made_from=[_related(pair) for pair in lineage.walk(record, version, "up")],
-        used_by=[_related(pair) for pair in lineage.walk(record, version, "down")],
-        measurements=_measurements(record, version),
-    )
+    version = workspace.record.resolve(reference)
+    return describing.describe(workspace.record, version, _removed(workspace, version))
+
+
+@operation(example={"search": "tick"})
+def assets(
+    kind: str | None = None,
+    search: str | None = None,
+    page: Annotated[int, Field(ge=1)] = 1,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50,
+    *,
+    workspace: Workspace,
+) -> AssetList:
+    """List the assets with their latest versions.
+
+    Args:
+        kind: only of this kind, such as dataset or prompt.
+        search: only those whose name holds this text.
+        page: which page, from 1.
+        limit: how many on a page.
+    """
+    return catalogue.find(workspace.record, kind=kind, search=search, page=page, limit=limit)
+
+
+@operation(example={"asset": "dataset/tickets"})
+def versions(
+    asset: str,
+    page: Annotated[int, Field(ge=1)] = 1,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50,
+    *,
+    workspace: Workspace,
+) -> VersionList:
+    """List the versions of an asset, the newest first, and what was measured on them.
+
+    Args:
+        asset: such as dataset/tickets.
+        page: which page, from 1.
+        limit: how many on a page.
+    """
+    return catalogue.versions(workspace.record, asset, page=page, limit=limit)
+
+
+def _all_clear(result: SignalsReport) -> int:
+    free = bool(result.systems) and not result.broken and all(one.releasable for one in result.systems)
+    return 0 if free else 1
+
+
+def _all_done(result: MendReport) -> int:
+    return 1 if any(run.state == "failed" for run in result.started) else 0
+
+
+@operation(example={"system": "support-desk"}, exit_code=_all_clear)
+def signals(
+    system: Annotated[str | None, Spec(FOLDER, System)] = None,
+    junit: Annotated[Path | None, LocalPath(writes=True)] = None,
+    *,
+    workspace: Workspace,
+) -> SignalsReport:
+    """Say whether AI systems may run: the signal of each gate, with what it rests on and why. Exits 0 if all may.
+
+    Args:
+        system: such as support-desk for systems/support-desk.yaml; all systems if left out.
+        junit: write it there too, as JUnit XML for CI; what stood there is replaced.
+    """
+    from stellwerk.release import asking
+
+    return asking.signals(workspace, system, junit)
+
+
+@operation(example={"system": "support-desk"}, changes=True, exit_code=_all_done)
+def mend(system: Annotated[str, Spec(FOLDER, System)], run: bool = False, *, workspace: Workspace) -> MendReport:
+    """Say what would clear an AI system: the runs that bring evidence back, with their time, and what a person has to do.
+
+    Args:
+        system: such as support-desk for systems/support-desk.yaml.
+        run: do these runs; what still holds is not done again.
+    """
+    from stellwerk.release import asking
+
+    return asking.mend(workspace, system, run=run)
 
 
 class KindLine(BaseModel):
@@ -158,7 +190,7 @@ def _intact(result: Upgrade) -> int:
     return 1 if result.problems else 0
 
 
-@operation(example={}, changes=True)
+@operation(example={}, changes=True, scope="admin")
 def gc(
     keep: Annotated[int, Field(ge=1)] = 3,
     days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7,
@@ -199,9 +231,9 @@ def gc(
     )
 
 
-@operation(example={"file": "workspace.backup", "overwrite": True})
+@operation(example={"file": "workspace.backup", "overwrite": True}, local=True)
 def backup(
-    file: Annotated[Path, LocalPath()], record_only: bool = False, overwrite: bool = False, *, workspace: Workspace
+    file: Annotated[Path, LocalPath(writes=True)], record_only: bool = False, overwrite: bool = False, *, workspace: Workspace
 ) -> Backup:
     """Write the workspace to one file: record, store, spec files and key; the files that sources read are not in it.
 
@@ -230,10 +262,10 @@ def backup(
     )
 
 
-@operation(example={"file": "workspace.backup", "folder": "restored"}, changes=True)
+@operation(example={"file": "workspace.backup", "folder": "restored"}, changes=True, local=True)
 def restore(
     file: Annotated[Path, LocalPath()],
-    folder: Annotated[Path, LocalPath()],
+    folder: Annotated[Path, LocalPath(writes=True)],
     record: str | None = None,
     schema_name: Annotated[str | None, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = None,
     *,
@@ -256,8 +288,8 @@ def restore(
     return Restoration(message=said, folder=str(folder), rows=done.rows, contents=done.contents)
 
 
-@operation(example={}, changes=True, exit_code=_intact)
-def upgrade(file: Annotated[Path | None, LocalPath()] = None, *, workspace: Workspace) -> Upgrade:
+@operation(example={}, changes=True, exit_code=_intact, local=True)
+def upgrade(file: Annotated[Path | None, LocalPath(writes=True)] = None, *, workspace: Workspace) -> Upgrade:
     """Bring a record that an older Stellwerk made up to date, after a backup of it.
 
     Args:
@@ -280,21 +312,6 @@ def _names(package: str) -> list[str]:
     return sorted(load(package)) if package in packages() else []
 
 
-def _related(pair: tuple[int, Version]) -> RelatedVersion:
-    return RelatedVersion(distance=pair[0], version=pair[1].ref, created=pair[1].created)
-
-
-def _edges(record: Record, version: Version) -> list[dict[str, Any]]:
-    return record.rows(tables.edge, tables.edge.c.version == version.id, tables.edge.c.direction == "output")
-
-
-def _taint(record: Record, version: Version) -> str | None:
-    if version.tainted is None:
-        return None
-    (erasure,) = record.rows(tables.erasure, tables.erasure.c.id == version.tainted)
-    return f"{erasure['rows']} rows were erased on {erasure['created'][:10]}: {erasure['reason']}"
-
-
 def _removed(workspace: Workspace, version: Version) -> str | None:
     gone = sum(1 for _ in workspace.store.missing(version.content))
     if not gone:
@@ -303,12 +320,3 @@ def _removed(workspace: Workspace, version: Version) -> str | None:
     return (
         f"{gone} of the contents of {version.ref} are no longer in the store (gc or an erasure removed them); have them{again}"
     )
-
-
-def _measurements(record: Record, version: Version) -> list[MeasurementLine]:
-    measured = tables.measured.c
-    links = record.rows(tables.measured, measured.version == version.id, measured.role == "subject")
-    keys = [link["measurement"] for link in links]
-    rows = record.rows(tables.measurement, tables.measurement.c.id.in_(keys), order=tables.measurement.c.created)
-    fields = MeasurementLine.model_fields
-    return [MeasurementLine(**{name: row[name] for name in fields}) for row in rows]

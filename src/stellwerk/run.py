@@ -69,6 +69,7 @@ class Run:
         self.done = 0
         self.stopped: str | None = None
         self._snapshots: dict[str, dict[str, str]] = row["snapshots"]
+        self.authenticated = bool(row["snapshots"].get("caller", {}).get("authenticated"))
         self._code: str = row["code"]
         self._token = token
         self._listener = listener

@@ -126,6 +126,7 @@ class Settings(Part):
     key: Credential | None = Field(
         None, description="of tokens and hidden ids, one for all who share a record; a file if left out"
     )
+    signing_key: Credential | None = Field(None, description="Ed25519, of releases: PEM or hexadecimal; a file if left out")
     store: Annotated[StorePlace | None, BeforeValidator(_as_place)] = None
     workers: int | None = Field(None, ge=1, strict=True, description="processes that one run works on")
     network: Network = Network()

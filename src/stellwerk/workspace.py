@@ -5,6 +5,7 @@ Knows where things lie, what a spec file says and on which line, and the lock fi
 
 from __future__ import annotations
 
+import copy
 import functools
 import getpass
 import hashlib
@@ -42,11 +43,21 @@ HEADER = "# A Stellwerk workspace: what people decide is in the files beside thi
 
 
 class Workspace:
-    """A folder with `stellwerk.yaml`; its record, store and engine open when they are first used."""
+    """A folder with `stellwerk.yaml`; its record, store and engine open when they are first used.
+
+    Attributes:
+        listener: is told how far a run is.
+        actor: the name of whoever asks, where a door knows it; else the user of this process.
+        authenticated: whether a door has proven that name.
+        background: whether runs that an operation starts go to the queue, since whoever asked does not wait for them.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.listener: Callable[[str, float, float | None, str], None] | None = None
+        self.actor: str | None = None
+        self.authenticated = False
+        self.background = False
         if not (self.root / FILE).is_file():
             raise UserError(f"{root} is no workspace, for it has no {FILE}; make one with: stellwerk init {root}")
 
@@ -97,6 +108,13 @@ class Workspace:
         if (state / "record.db").exists():
             (state / "record.db").chmod(0o600)
         return workspace
+
+    def acting(self, actor: str | None, authenticated: bool) -> Workspace:
+        """The same workspace, with the same record and store, for a caller of a door that many come through."""
+        self.record, self.store  # noqa: B018  (opened once for all callers)
+        theirs = copy.copy(self)
+        theirs.actor, theirs.authenticated, theirs.background = actor, authenticated, True
+        return theirs
 
     @property
     def state(self) -> Path:
@@ -179,9 +197,9 @@ class Workspace:
 
     @property
     def person(self) -> str:
-        """The random id of whoever works here now; not authenticated, since whoever holds the folder holds the record."""
+        """The random id of whoever works here now; whoever holds the folder holds the record, so a name proves little alone."""
         try:
-            name = os.environ.get("STELLWERK_PERSON") or getpass.getuser()
+            name = self.actor or os.environ.get("STELLWERK_PERSON") or getpass.getuser()
         except (KeyError, OSError):
             # In a container the user may have no name.
             name = f"user {os.getuid()}"
@@ -190,6 +208,10 @@ class Workspace:
     def keyed(self, value: str) -> str:
         """HMAC-SHA256 of a value with the workspace's key: the same value gives the same token, nobody can read it back."""
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
+
+    def sealed(self, purpose: str, value: str) -> str:
+        """HMAC-SHA256 of what this product made itself; no value that `keyed` is ever given has the same."""
+        return hmac.new(self._key, b"\xff" + f"{purpose}\0{value}".encode(errors="replace"), hashlib.sha256).hexdigest()
 
     @functools.cached_property
     def _key(self) -> bytes:
@@ -312,8 +334,13 @@ def _check_file(root: Path, content: str, record: str | None) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a text file whole, or leave it as it was."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file whole, or leave it as it was."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     partial.replace(path)
 
 

@@ -22,6 +22,7 @@ from stellwerk.demo.outcome import Document, Finding
 from stellwerk.demo.scoring import Line, weakest
 from stellwerk.demo.truth import Planted
 from stellwerk.errors import UserError
+from stellwerk.jobs.data import words as data_words
 from stellwerk.text.personal import NOT_SEARCHED
 from stellwerk.workspace import Workspace
 
@@ -160,4 +161,4 @@ def test_every_sentence_is_there_in_both_languages() -> None:
     read: Callable[[str, Any], str] = lambda key, language: sentences._SENTENCES[key][language == "de"]  # noqa: E731
     for key in sentences._SENTENCES:
         assert placeholders(read(key, "en")) == placeholders(read(key, "de")), key
-    assert set(NOT_SEARCHED) <= set(sentences.GERMAN)
+    assert set(NOT_SEARCHED) <= set(data_words.GERMAN)

@@ -58,6 +58,15 @@ def fill(record: Record, seed: int = 0, details: Any = None, number: float = 0.2
             )
             transaction.insert(tables.tombstone, erasure=erased["id"], token="f" * 64)
             transaction.insert(tables.usage, run=run, seconds=1.5, stored=2.0, extent=None, created=transaction.at)
+            transaction.insert(
+                tables.decision, kind="waive", about="desk", details={"given": details}, person=PERSON, authenticated=turn == 1,
+                reason=text, until=None, created=transaction.at,
+            )  # fmt: skip
+            released = transaction.insert(
+                tables.release, run=run, version=version.id, number=turn + 1, digest="d" * 64, content={"given": details},
+                key="k" * 64, person=PERSON, authenticated=0, created=transaction.at,
+            )  # fmt: skip
+            transaction.insert(tables.released, release=released["id"], version=version.id)
         with record.writing(PERSON) as transaction:
             transaction.update(tables.run, run, state="done", result={"given": details})
             transaction.update(tables.version, version.id, tainted=erased["id"])

@@ -66,7 +66,7 @@ def second(run, folder):
 
 
 @operation(example={})
-def flow(folder: str, *, run) -> str:
+def flow(folder: str, *, run: "Run") -> str:
     """Two steps, of which the second waits."""
     run.step("first", first, folder=folder)
     run.step("second", second, folder=folder)
@@ -74,39 +74,39 @@ def flow(folder: str, *, run) -> str:
 
 
 @operation(example={})
-def quick(folder: str, number: int = 0, *, run) -> int:
+def quick(folder: str, number: int = 0, *, run: "Run") -> int:
     """One step that leaves a mark."""
     run.step("mark", lambda run, folder, number: mark(folder, number), folder=folder, number=number)
     return number
 
 
 @operation(example={})
-def crash(folder: str, *, run) -> None:
+def crash(folder: str, *, run: "Run") -> None:
     """Ends its own process without a word."""
     mark(folder, "crash")
     os.kill(os.getpid(), 9)
 
 
 @operation(example={})
-def fail(*, run) -> None:
+def fail(*, run: "Run") -> None:
     """Fails with a sentence of ours."""
     raise StellwerkError("the Süd server is down")
 
 
 @operation(example={}, exit_code=lambda report: 1 if report.failed else 0)
-def check(failed: int = 0, *, run) -> Report:
+def check(failed: int = 0, *, run: "Run") -> Report:
     """Ends as a data test does."""
     run.step("note", lambda run: run.output("dataset", "made", identity={"n": 1}, content={}))
     return Report(failed=failed)
 
 
 @operation(example={})
-def personal(who: Annotated[str, Sensitive()] = "", file: Annotated[Path | None, LocalPath()] = None, *, run) -> None:
+def personal(who: Annotated[str, Sensitive()] = "", file: Annotated[Path | None, LocalPath()] = None, *, run: "Run") -> None:
     """Takes what cannot wait."""
 
 
 @operation(example={}, scheduled=True, extent=lambda workspace, values: 10.0 * len(values["recipe"]))
-def bake(recipe: Annotated[str, Spec("recipes", Recipe)], *, run) -> int:
+def bake(recipe: Annotated[str, Spec("recipes", Recipe)], *, run: "Run") -> int:
     """Is scheduled by its spec."""
     spec = run.spec("recipe").check(Recipe)
     run.extent(spec.times * 10)
@@ -115,7 +115,7 @@ def bake(recipe: Annotated[str, Spec("recipes", Recipe)], *, run) -> int:
 
 
 @operation(example={})
-def spend(seconds: float = 0, megabytes: int = 0, minutes: float | None = None, *, run) -> str:
+def spend(seconds: float = 0, megabytes: int = 0, minutes: float | None = None, *, run: "Run") -> str:
     """Uses time without looking up, or space."""
     if minutes:
         run.limit(Budget(minutes=minutes), "recipes/cake.yaml")

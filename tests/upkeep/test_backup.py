@@ -128,6 +128,18 @@ def test_settings_and_comments_stay_when_the_record_moves(tmp_path: Path, postgr
         assert ("# why" in (back.root / "stellwerk.yaml").read_text()) is not flow
 
 
+def test_the_key_that_signs_releases_goes_along(tmp_path: Path) -> None:
+    from stellwerk.release import signing
+
+    workspace = Workspace.init(tmp_path / "signs")
+    signing.private_key(workspace)
+    call(workspace, "backup", file=str(tmp_path / "backup"))
+    there = restored(tmp_path / "backup", tmp_path / "restored")
+    assert signing.public_key(workspace) is not None
+    assert signing.public_key(there) == signing.public_key(workspace)
+    assert stat.S_IMODE((there.state / "signing-key").stat().st_mode) == 0o600
+
+
 def test_the_record_alone_can_be_backed_up(origin: Workspace, tmp_path: Path) -> None:
     done = call(origin, "backup", file=str(tmp_path / "small.backup"), record_only=True)
     assert done.contents == 0

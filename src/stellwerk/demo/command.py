@@ -21,6 +21,7 @@ from stellwerk.errors import UserError
 if TYPE_CHECKING:
     from stellwerk.demo.folder import Note
     from stellwerk.demo.scoring import Case, Comparison
+    from stellwerk.demo.story import Story
     from stellwerk.demo.telling import DemoReport
     from stellwerk.jobs.data.reports import BuildReport, TestReport
     from stellwerk.record.record import Version
@@ -38,10 +39,11 @@ def demo(
     again: Annotated[bool, Parameter(negative=())] = False,
     missed: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     company: Annotated[bool, Parameter(negative=())] = False,
+    serve: Annotated[bool, Parameter(negative=())] = False,
     language: Language = "en",
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Make a workspace of a sample company, build its datasets, and compare what was found with what was planted.
+    """Make a workspace of a sample company, build its datasets, compare found with planted, and release its system.
 
     Args:
         folder: the workspace; it is made if it is not there, and gone on with if it is.
@@ -50,6 +52,7 @@ def demo(
         again: start over: first remove what the demo made in this folder.
         missed: list what was planted and missed, and false alarms, with the reasons; of the kinds named, or of all.
         company: build nothing; keep the company's own server running and print what a build by hand needs.
+        serve: open the pages on the workspace when it is made, until Ctrl-C.
         language: of report.html, en or de.
         json: print the result as JSON.
     """
@@ -73,6 +76,10 @@ def demo(
         show(result, as_json=True)
     else:
         telling.tell(result, folder)
+    if serve:
+        from stellwerk.doors.serve import serve as serve_pages
+
+        return serve_pages(workspace=folder, open_=True)
     return 0
 
 
@@ -112,6 +119,8 @@ def make(
         tests = test(workspace)
         versions = [workspace.record.resolve(report.dataset) for report in builds]
         comparison, _ = compare(folder, workspace.store, versions)
+        told = note.story or play(workspace, folder)
+        note = note.model_copy(update={"story": told})
         unchanged = not written and all(report.dataset in before for report in builds)
         if not unchanged or note.seconds is None:
             note = note.model_copy(update={"seconds": time.monotonic() - started, "network": result(watch, note.port)})
@@ -129,6 +138,7 @@ def make(
         seconds=time.monotonic() - started,
         disk_bytes=place.size(folder),
         network=result(watch, note.port),
+        story=told,
         report=str(folder / REPORT),
         next=[command for command, _ in next_commands(folder)],
     )
@@ -172,6 +182,17 @@ def build(workspace: Workspace) -> list[BuildReport]:
             workspace.listener = listener
             reports.append(OpenWorkspace(workspace).data.build(name))
     return reports
+
+
+def play(workspace: Workspace, folder: Path) -> Story:
+    """Release the company's system, change a letter, and bring back what that darkened."""
+    from stellwerk.demo import story
+    from stellwerk.doors.python import OpenWorkspace
+    from stellwerk.doors.terminal import progress
+
+    with progress() as listener:
+        workspace.listener = listener
+        return story.play(OpenWorkspace(workspace), folder)
 
 
 def test(workspace: Workspace) -> list[TestReport]:

@@ -28,6 +28,8 @@ from stellwerk.errors import UserError
 
 COMPANY = "Tannwerder Maschinenbau GmbH"
 DATASETS = ("tickets", "knowledge", "mails")
+SPECS = tuple(f"datasets/{name}.yaml" for name in DATASETS)
+SYSTEMS = ("systems/support-desk.yaml", "systems/copilot.yaml", "services/copilot.yaml")
 FOLDERS = {"pages": "knowledge", "manuals": "manuals", "mails": "mails"}  # things whose files are counted -> below raw
 COPY_REACH = 1500  # places back within which an original is looked for
 
@@ -124,7 +126,12 @@ def spec_text(name: str) -> str:
     Args:
         name: tickets (letters with labels and replies, for training), knowledge (articles, for retrieval) or mails
     """
-    return files("stellwerk.demo").joinpath("datasets", f"{name}.yaml").read_text(encoding="utf-8")
+    return file_text(f"datasets/{name}.yaml")
+
+
+def file_text(path: str) -> str:
+    """The text of a spec file of the sample company, such as systems/support-desk.yaml."""
+    return files("stellwerk.demo").joinpath(path).read_text(encoding="utf-8")
 
 
 def corpus(seed: int, total: int) -> Iterator[tuple[Ticket, list[dict[str, Any]]]]:

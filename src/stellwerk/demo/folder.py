@@ -14,8 +14,9 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from stellwerk.demo.company import DATASETS, generate, spec_text
+from stellwerk.demo.company import SPECS, SYSTEMS, file_text, generate
 from stellwerk.demo.network import Watched
+from stellwerk.demo.story import Story
 from stellwerk.errors import UserError
 from stellwerk.workspace import FILE, LOCK, STATE, Workspace, write_text
 
@@ -23,12 +24,12 @@ TICKETS: Final = 20_000
 SEED: Final = 1
 NOTE: Final = "demo.json"
 WRITTEN: Final = ("raw", "truth")
-SPECS: Final = tuple(f"datasets/{name}.yaml" for name in DATASETS)
+RELEASES: Final = "releases"
 NETWORK: Final = """
 network:
   allow: [127.0.0.1]                  # the demo's own server, from which the service handbook is read
 """
-OURS: Final = (*WRITTEN, *SPECS, STATE, FILE, LOCK, ".gitignore", "report.html")
+OURS: Final = (*WRITTEN, *SPECS, *SYSTEMS, RELEASES, STATE, FILE, LOCK, ".gitignore", "report.html")
 
 
 class Note(BaseModel):
@@ -41,6 +42,7 @@ class Note(BaseModel):
     port: int = Field(0, description="at which the handbook's server answered last, so that its address stays")
     seconds: float | None = None
     network: Watched | None = None
+    story: Story | None = None
 
 
 def prepare(
@@ -138,11 +140,11 @@ def _make_workspace(folder: Path) -> None:
 
 def _write_specs(folder: Path) -> None:
     """Write the spec files that are not there; one that a person has changed stays."""
-    (folder / "datasets").mkdir(exist_ok=True)
-    for name in DATASETS:
-        path = folder / "datasets" / f"{name}.yaml"
+    for name in (*SPECS, *SYSTEMS):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists():
-            write_text(path, spec_text(name))
+            write_text(path, file_text(name))
 
 
 def _check_same(folder: Path, there: Note, tickets: int | None, seed: int | None) -> None:
@@ -161,7 +163,7 @@ def _check_free(folder: Path) -> None:
         raise UserError(f"{folder} is a file; give the folder that is to hold the demo: stellwerk demo FOLDER")
     if _partial(folder).exists():
         return
-    for name in (*WRITTEN, FILE, *SPECS):
+    for name in (*WRITTEN, FILE, *SPECS, *SYSTEMS):
         if (folder / name).exists():
             raise UserError(f"{folder / name} is there and is not a demo's; give another folder: stellwerk demo FOLDER")
 
@@ -175,5 +177,6 @@ def _clear(folder: Path, there: Note | None) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if (folder / "datasets").is_dir() and not any((folder / "datasets").iterdir()):
-        (folder / "datasets").rmdir()
+    for place in {(folder / name).parent for name in (*SPECS, *SYSTEMS)}:
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()

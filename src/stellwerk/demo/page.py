@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stellwerk.demo.company import COMPANY
 from stellwerk.demo.folder import Note
 from stellwerk.demo.inventory import Holding, inventory
-from stellwerk.demo.measured import Rule, bounded, rules
 from stellwerk.demo.network import Watched
 from stellwerk.demo.scoring import Comparison, Line
-from stellwerk.demo.sentences import in_german, named, say
+from stellwerk.demo.sentences import say
+from stellwerk.demo.story import Story
 from stellwerk.demo.truth import BELOW, JOB_OF, KINDS, PERSONAL
+from stellwerk.jobs.data import pictures
+from stellwerk.jobs.data.measured import bounded, rules
+from stellwerk.jobs.data.words import in_german, named
 from stellwerk.report import sections
-from stellwerk.report.charts import histogram
-from stellwerk.report.flow import Amount, Flow, FlowStep
 from stellwerk.report.page import (
     Charts,
     Column,
     Command,
-    Distribution,
     FlowPicture,
     Number,
     Numbers,
@@ -32,11 +32,11 @@ from stellwerk.report.page import (
     Report,
     Section,
     Signal,
+    State,
     Table,
     Value,
 )
 from stellwerk.report.words import Language, number, share, word
-from stellwerk.text.quality_scores import SCORES
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Record, Version
@@ -69,6 +69,8 @@ def report(
     """
     holdings = inventory(note.holdings, versions, record, store)
     parts: list[Section] = [_weakest(comparison, weakest_command, language), planted(comparison, language)]
+    if note.story is not None:
+        parts.append(story_table(note.story, language))
     parts.append(holdings_table(holdings, language))
     for version in versions:
         parts += _dataset(version, store, language)
@@ -89,6 +91,32 @@ def report(
         headline=_headline(comparison, versions, language),
         sections=tuple(parts),
         footer=tuple(f"{version.ref}, sha256 {version.digest[:16]}" for version in versions),
+    )
+
+
+def lines(story: Story, language: Language = "en") -> list[tuple[State | None, str]]:
+    """What happened to the signals, in order: the state that came of it, and the sentence."""
+    told: list[tuple[State | None, str]] = [("clear", say("story_first", language, release=story.first))]
+    told.append((None, say("story_letter", language, letter=story.letter, version=story.version)))
+    told += [
+        ("dark", say("story_dark", language, gate=gone.gate, subject=gone.subject, before=story.first)) for gone in story.dark
+    ]
+    told.append(("clear", say("story_clear", language, count=len(story.clear))))
+    told += [("clear", say("story_mended", language, command=command)) for command in story.mended]
+    told.append(("clear", say("story_release", language, release=story.release, file=story.file)))
+    told.append(("clear" if story.genuine else "stop", say("story_genuine" if story.genuine else "story_false", language)))
+    told.append(("stop", say("story_tampered", language, problem=story.tampered)))
+    told.append(("stop", say("story_bought", language)))
+    return told
+
+
+def story_table(story: Story, language: Language) -> Table:
+    """The same as a table of the report."""
+    return Table(
+        title=say("story", language),
+        intro=say("story_intro", language),
+        columns=(Column(label=say("story_happened", language)), Column(label=say("state", language))),
+        rows=tuple((text, Signal(state=state) if state else None) for state, text in lines(story, language)),
     )
 
 
@@ -196,7 +224,7 @@ def _dataset(version: Version, store: Store, language: Language) -> Iterator[Sec
     did = rules(store, version)
     name = version.name
     yield FlowPicture(
-        title=say("flow", language, dataset=name), intro=say("flow_intro", language), flow=_flow(version, did, language)
+        title=say("flow", language, dataset=name), intro=say("flow_intro", language), flow=pictures.flow(version, did, language)
     )
     lines = [
         sections.LedgerLine(
@@ -210,43 +238,11 @@ def _dataset(version: Version, store: Store, language: Language) -> Iterator[Sec
     ]
     table = sections.ledger(lines, language, say("ledger_note", language))
     yield table.model_copy(update={"title": say("ledger", language, dataset=name)})
-    charts = [_chart(values, language) for values in bounded(store, version)]
+    charts = [pictures.distribution(values, language) for values in bounded(store, version)]
     charts.sort(key=lambda chart: -sum(chart.histogram.outside))
     if charts:
         intro = say("charts_intro", language)
         yield Charts(title=say("charts", language, dataset=name), intro=intro, charts=tuple(charts))
-
-
-def _flow(version: Version, did: Sequence[Rule], language: Language) -> Flow:
-    counts = version.facts["counts"]
-    drops: dict[str, list[Amount]] = {}
-    for rule in did:
-        if rule.dropped:
-            drops.setdefault(rule.step, []).append(
-                Amount(label=named(rule.rule.removeprefix("outlier:"), language), count=rule.dropped)
-            )
-    return Flow(
-        sources=tuple(Amount(label=name, count=sum(found.values())) for name, found in counts["sources"].items()),
-        steps=tuple(FlowStep(label=named(step, language), drops=tuple(amounts)) for step, amounts in drops.items()),
-        kept=counts["kept"],
-        changed=counts["changed"],
-    )
-
-
-def _chart(values: Any, language: Language) -> Distribution:
-    score = SCORES.get(values.name)
-    german = named(values.name, language)
-    title = _capital(german) if language == "de" and german != values.name else score.title if score else values.name
-    robust = ""
-    if values.median is not None:
-        robust = say("robust", language, bound=f"{values.deviations:g}", median=number(values.median, language))
-    return Distribution(
-        title=title,
-        histogram=histogram(values.values, (values.lower, values.upper)),
-        lower=values.lower,
-        upper=values.upper,
-        note=robust,
-    )
 
 
 def _personal(versions: Sequence[Version], language: Language) -> Iterator[Section]:

@@ -111,10 +111,6 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "nur, was "
         "von ihr abhängt.",
     ),
-    "robust": (
-        "Upper bound: {bound} robust standard deviations from the median {median}.",
-        "Obere Grenze: {bound} robuste Standardabweichungen vom Median {median}.",
-    ),
     "personal_mask": ("masked", "maskiert"),
     "personal_drop": ("document dropped", "Dokument verworfen"),
     "not_searched": ("Personal data that nobody searched", "Personenbezogene Daten, die niemand gesucht hat"),
@@ -147,6 +143,49 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     "next_missed": ("what was planted and missed, with the reason", "was eingebaut und übersehen wurde, mit dem Grund"),
     "next_explain": ("the whole way of one document", "der ganze Weg eines Dokuments"),
+    "story": ("Signals and releases", "Signale und Freigaben"),
+    "story_intro": (
+        "The support assistant is released while all that its gates ask for is proven for exactly the versions that it binds.",
+        "Der Assistent des Kundendienstes hat die Freigabe, solange alles, was seine Prüfpunkte verlangen, für genau die "
+        "Versionen nachgewiesen ist, die er bindet.",
+    ),
+    "story_happened": ("What happened", "Was geschah"),
+    "story_first": ("all gates are met: released as {release}", "alle Prüfpunkte sind erfüllt: Freigabe {release}"),
+    "story_letter": (
+        "a sentence is added to letter {letter}; the build makes {version}",
+        "ein Satz kommt zur Zuschrift {letter} hinzu; der Bau ergibt {version}",
+    ),
+    "story_dark": (
+        "{gate} on {subject}: measured on the version before, not on this one",
+        "{gate} an {subject}: an der Version davor gemessen, nicht an dieser",
+    ),
+    "story_clear": (
+        "{count} signals stay clear, for they concern other versions or what the build itself measured",
+        "{count} Signale bleiben frei, denn sie betreffen andere Versionen oder das, was der Bau selbst gemessen hat",
+    ),
+    "story_mended": (
+        "mend runs what is missing and nothing else: {command}",
+        "mend führt aus, was fehlt, und sonst nichts: {command}",
+    ),
+    "story_release": (
+        "released as {release}, with its dossier and its signature in {file}",
+        "Freigabe {release}, mit Freigabeakte und Unterschrift in {file}",
+    ),
+    "story_genuine": (
+        "another process, with no more than the fingerprint of the key, finds the file as it was signed",
+        "ein anderer Prozess findet die Datei, allein mit dem Fingerabdruck des Schlüssels, so vor, wie sie unterschrieben ist",
+    ),
+    "story_false": ("the file is not as it was signed", "die Datei ist nicht so, wie sie unterschrieben wurde"),
+    "story_tampered": (
+        "with one byte of the dossier changed, the check says: {problem}",
+        "ist ein Byte der Freigabeakte anders, sagt die Prüfung: {problem}",
+    ),
+    "story_bought": (
+        "the bought copilot is not released: how long its provider keeps data is not yet known",
+        "der gekaufte Copilot hat keine Freigabe: wie lange sein Anbieter Daten behält, ist noch nicht bekannt",
+    ),
+    "next_serve": ("the pages, in a browser", "die Seiten, im Browser"),
+    "next_signals": ("the signals of the systems", "die Signale der KI-Systeme"),
     "next_query": ("SQL on a dataset", "SQL auf einem Datensatz"),
     "next_show": ("what a version was made from", "woraus eine Version gemacht ist"),
     "next_profile": ("what is in a dataset", "was in einem Datensatz steht"),
@@ -157,70 +196,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
 }  # fmt: skip
 
-RULES: Final[dict[str, str]] = {
-    "select": "auswählen",
-    "outliers": "Ausreißer",
-    "duplicates": "Dubletten",
-    "normalise": "normalisieren",
-    "personal": "personenbezogene Daten",
-    "read": "lesen",
-    "load": "laden",
-    "words": "Wörter",
-    "language": "Sprache",
-    "base64_share": "kodierte Daten",
-    "incomplete_end": "abgeschnitten",
-    "exact_duplicate": "genaue Dublette",
-    "near_duplicate": "ähnliche Dublette",
-    "spaces": "Leerzeichen",
-    "controls": "Steuerzeichen",
-    "mojibake": "zerstörte Zeichen",
-}
-"""German names of steps and rules, as the ledger calls them; one that is not here keeps its name."""
-
-GERMAN: Final[dict[str, str]] = {
-    "data": "Daten",
-    "ethics": "Ethik",
-    "security": "Sicherheit",
-    "strategy": "Strategie",
-    "names of persons": "Namen von Personen",
-    "postal addresses": "Postanschriften",
-    "dates of birth": "Geburtsdaten",
-    "user names and social media handles": "Benutzernamen und Namen in sozialen Netzen",
-    "tax identification number (Steuer-ID)": "Steuer-Identifikationsnummer",
-    "tax number (Steuernummer)": "Steuernummer",
-    "VAT identification number": "Umsatzsteuer-Identifikationsnummer",
-    "pension insurance number (Rentenversicherungsnummer)": "Rentenversicherungsnummer",
-    "health insurance number (KVNR)": "Krankenversichertennummer (KVNR)",
-    "identity card number": "Nummer des Personalausweises",
-    "passport number": "Nummer des Reisepasses",
-    "driving licence number": "Nummer des Führerscheins",
-    "number plates": "Kennzeichen von Fahrzeugen",
-    "national identifiers of other countries (AHV, SVNR, NHS, NINO, SSN and others)": "Personenkennzeichen anderer Länder "
-    "(AHV, SVNR, NHS, NINO, SSN und andere)",
-    "bank accounts that are not written as an IBAN": "Bankkonten, die nicht als IBAN geschrieben sind",
-    "IP and MAC addresses": "IP- und MAC-Adressen",
-    "locations": "Aufenthaltsorte",
-    "health, religion and other special categories (GDPR Art. 9)": "Gesundheit, Religion und andere besondere Kategorien "
-    "(DSGVO Art. 9)",
-    "e-mail addresses written in words without brackets (name at company dot com)": "E-Mail-Adressen in Worten ohne Klammern "
-    "(name ät firma punkt de)",
-    "telephone numbers written in national form outside DE, AT, CH, GB and US": "Telefonnummern in nationaler Schreibweise "
-    "außerhalb von DE, AT, CH, GB und US",
-    "anything in images, sound or attached files": "alles in Bildern, Tönen oder angehängten Dateien",
-}
-"""German words for what other modules name in English."""
-
 
 def say(key: str, language: Language = "en", **values: object) -> str:
     """A sentence with its values filled in."""
     return _SENTENCES[key][language == "de"].format(**values)
-
-
-def named(name: str, language: Language = "en") -> str:
-    """A step or rule in words."""
-    return RULES.get(name, name) if language == "de" else name.replace("_duplicate", " duplicate")
-
-
-def in_german(text: str) -> str:
-    """A job, or a kind of personal data that is not searched, in German; what is not known stays as it is."""
-    return GERMAN.get(text, text)

@@ -15,12 +15,16 @@ from stellwerk.demo import FOLDER
 from stellwerk.demo.handbook_server import Serving
 from stellwerk.demo.inventory import Holding
 from stellwerk.demo.network import Watched
-from stellwerk.demo.page import how_read, weakest_sentence
+from stellwerk.demo.page import how_read, lines, weakest_sentence
 from stellwerk.demo.scoring import Case, Comparison, Line
 from stellwerk.demo.sentences import say
+from stellwerk.demo.story import Story
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.reports import BuildReport, TestReport
 from stellwerk.report.words import Language, number, share
+
+SIGNS = {"clear": "● clear", "dark": "○ dark", "stop": "■ stop", None: ""}
+COLOURS = {"clear": "green", "dark": "dim", "stop": "red", None: ""}
 
 
 class DemoReport(BaseModel):
@@ -34,6 +38,7 @@ class DemoReport(BaseModel):
     builds: list[BuildReport]
     tests: list[TestReport] = Field(description="the data tests of each dataset")
     planted: Comparison
+    story: Story = Field(description="how the company's systems came to their signals")
     seconds: float = Field(description="wall time of this call")
     disk_bytes: int
     network: Watched
@@ -62,6 +67,7 @@ def tell(result: DemoReport, folder: Path) -> None:
     console.print(_table(result.planted.lines))
     console.print(Text("false: sound texts dropped or rewritten, and findings of personal data that are none\n", style="dim"))
     _tell_weakest(console, result.planted, folder)
+    _tell_story(console, result.story)
     _tell_costs(console, result)
     console.print(f"See it all: {result.report}", soft_wrap=True)
     for text, says in next_commands(folder):
@@ -113,6 +119,8 @@ def next_commands(folder: Path, language: Language = "en") -> list[tuple[str, st
     """Commands that lead on from the demo, each with what it shows."""
     asked = "SELECT intent, count(*) FROM documents GROUP BY intent"
     listed = [
+        ("next_serve", f"stellwerk serve {_at(folder)}"),
+        ("next_signals", f"stellwerk signals {_at(folder)}"),
         ("next_missed", command("demo", folder, "--missed")),
         ("next_explain", explain("tickets:T-000001", folder)),
         ("next_query", f'stellwerk data query tickets "{asked}" {_at(folder)}'),
@@ -184,6 +192,15 @@ def _tell_weakest(console: Console, comparison: Comparison, folder: Path) -> Non
     kind = comparison.weakest.kind
     console.print(Text.assemble(("Weakest point: ", "bold"), sentence))
     console.print(Text.assemble("See them: ", (command("demo", folder, "--missed", kind), "bold")), soft_wrap=True)
+
+
+def _tell_story(console: Console, story: Story) -> None:
+    console.print("\nSignals and releases", style="bold")
+    table = Table.grid(padding=(0, 2))
+    for sign, text in lines(story):
+        table.add_row(Text(SIGNS[sign], style=COLOURS[sign]), Text(text))
+    console.print(table)
+    console.print()
 
 
 def _tell_costs(console: Console, result: DemoReport) -> None:

@@ -31,17 +31,26 @@ Begin with: stellwerk data try FILE, or stellwerk demo."""
 TITLES = {
     "runs": "See what ran, follow it, stop it, go on with it.",
     "record": "Verify the record of what happened, or carry it to another machine.",
+    "access": "Say who may come in over a network: accounts, tokens.",
+    "findings": "See what checks found wrong or risky, and decide about it.",
+    "release": "Register services, waive, sign, and release AI systems with their dossiers.",
     **{job.name: f"{job.title}: {', '.join(job.tasks)}." for job in JOBS},
 }
 BY_HAND = {
     "init": "Make a folder a workspace.",
     "doctor": "Say what is installed, missing and reachable.",
+    "serve": "Serve the pages, REST and MCP, with a worker beside them.",
     "worker": "Work on queued runs, and start what schedules are due for.",
+    "mcp": "Serve the operations as tools to assistants, by the Model Context Protocol.",
     "demo": "Make a workspace of a sample company and run its jobs.",
 }
 TOP = {
     "jobs": "List the eight jobs, their tasks, and the operations that exist today.",
+    "signals": "Say whether AI systems may run: the signal of each gate, and why.",
+    "mend": "Say which runs would clear an AI system, and what a person has to do.",
     "show": "Show a version: what it is, what it was made from, what was made from it.",
+    "assets": "List the assets with their latest versions.",
+    "versions": "List the versions of an asset, and what was measured on them.",
     "backup": "Write the workspace to one file.",
     "restore": "Make a workspace of a backup.",
     "gc": "Say which bytes nothing needs any more, and remove them.",
@@ -86,7 +95,9 @@ def build(arguments: list[str]) -> App:
     by_hand = {
         "init": "stellwerk.doors.local:init",
         "doctor": "stellwerk.doors.local:doctor",
+        "serve": "stellwerk.doors.serve:serve",
         "worker": "stellwerk.doors.worker:worker",
+        "mcp": "stellwerk.doors.mcp_command:mcp",
     }
     for name, place in {**by_hand, **{e.name: e.value for e in entry_points(group="stellwerk.commands")}}.items():
         # A command that is not called is not imported: its line in the help stands here.

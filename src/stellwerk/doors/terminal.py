@@ -60,6 +60,8 @@ def picture(result: Any) -> RenderableType:
             parts.append(_grid(result.columns, value))
         elif name in ("columns", "types") and isinstance(getattr(result, "rows", None), list):
             continue
+        elif isinstance(value, list) and getattr(value[0], "APART", False):
+            parts += [Padding(picture(part), (0, 0, 1, 0)) for part in value]
         elif isinstance(value, list) and isinstance(value[0], BaseModel):
             parts.append(Group(Text(title, style="bold"), Padding(_table(value), (0, 0, 1, 0))))
         elif isinstance(value, BaseModel):

@@ -123,6 +123,14 @@ def is_held(connection: Connection, key: str) -> bool:
     return row is not None and row.expires > moment(connection) and not dead(row.holder)
 
 
+def living(connection: Connection) -> set[str]:
+    """The runs that living processes work on, as a transaction sees it."""
+    query = select(tables.lease.c.id, tables.lease.c.holder).where(tables.lease.c.expires > moment(connection))
+    rows = connection.execute(query).all()
+    gone = {holder for holder in {row.holder for row in rows} if dead(holder)}
+    return {row.id for row in rows if row.holder not in gone}
+
+
 def moment(connection: Connection) -> float:
     """Seconds since 1970 by the clock that all holders share: the database's; those of a SQLite file share a machine."""
     if connection.dialect.name == "postgresql":

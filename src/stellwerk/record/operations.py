@@ -65,9 +65,9 @@ def _no_anchor(workspace: Workspace) -> list[str]:
     return ["none: stellwerk.lock anchors another record, so a cut tail would not show here"] if other else []
 
 
-@operation(example={"file": "record.jsonl.gz", "overwrite": True})
+@operation(example={"file": "record.jsonl.gz", "overwrite": True}, scope="admin")
 def export(
-    file: Annotated[Path, LocalPath()] = Path("record.jsonl.gz"), overwrite: bool = False, *, workspace: Workspace
+    file: Annotated[Path, LocalPath(writes=True)] = Path("record.jsonl.gz"), overwrite: bool = False, *, workspace: Workspace
 ) -> Moved:
     """Write the record to a file that another record can import; names of persons stay here.
 
@@ -83,7 +83,7 @@ def export(
     return Moved(file=str(file), rows=done.rows)
 
 
-@operation(example={"file": "record.jsonl.gz"}, changes=True)
+@operation(example={"file": "record.jsonl.gz"}, changes=True, scope="admin")
 def import_(file: Annotated[Path, LocalPath()], *, workspace: Workspace) -> Moved:
     """Take in what another record exported; rows that are already here stay as they are, but for the marks of erasures.
 

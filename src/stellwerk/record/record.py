@@ -11,7 +11,7 @@ import difflib
 import functools
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from stellwerk.record import journal, tables
 from stellwerk.record.database import Database
 
 ERASED = "erased person"
+PAGE = 500  # ids in one query
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,12 @@ class Record:
         with self.database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return [_version(row["kind"], row["name"], dict(row)) for row in rows]
+
+    def versions_of(self, keys: Iterable[str]) -> list[Version]:
+        """The versions with these ids, however many they are."""
+        wanted = list(keys)
+        pages = [wanted[start : start + PAGE] for start in range(0, len(wanted), PAGE)]
+        return [version for page in pages for version in self.versions(tables.version.c.id.in_(page))]
 
     def resolve(self, reference: str, kind: str | None = None) -> Version:
         """Find the version that a reference names.

@@ -3,8 +3,8 @@
 Every row of a journaled table has a text primary key `id` that names no person: random, or a digest. Times are ISO 8601 in
 UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
 A truth value is 1 or 0, since a column of truth values would read whatever stands in it as true. `person` is the one table that
-can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment, `shared` is about who writes. These are not
-journaled.
+can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment, `shared` is about who writes, `account`,
+`token` and `session` are about who may. These are not journaled.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ run = Table(
     _time("finished", optional=True),
     Column("error", Text),
     Column("result", JSON),
+    Index("ix_run_created", "created"),
 )
 
 step = Table(
@@ -251,6 +252,70 @@ usage = Table(
     _time("created"),
 )
 
+# What a named person decided about evidence: waivers and sign-offs of a system, the fate of a finding, and revocations.
+# Of several the latest counts, so that a finding's status is that of its latest decision.
+decision = Table(
+    "decision",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("about", String(200), nullable=False, index=True),
+    Column("details", JSON, nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("authenticated", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    _time("until", optional=True),
+    _time("created"),
+)
+
+release = Table(
+    "release",
+    metadata,
+    _id(),
+    _to("run"),
+    _to("version"),  # of the system
+    Column("number", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("authenticated", Integer, nullable=False),
+    _time("created"),
+)
+
+released = Table("released", metadata, _id(), _to("release"), _to("version"))
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("password", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("revoked", Float),
+)
+
+session = Table(
+    "session",
+    metadata,
+    _id(),  # the digest of what the browser holds
+    Column("account", String(64), ForeignKey("account.id"), nullable=False, index=True),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+)
+
 journal = Table(
     "journal",
     metadata,
@@ -274,4 +339,20 @@ journal_head = Table(
     Column("hash", String(64), nullable=False),
 )
 
-JOURNALED = (asset, run, step, version, alias, edge, measurement, measured, finding, erasure, tombstone, usage)
+JOURNALED = (
+    asset,
+    run,
+    step,
+    version,
+    alias,
+    edge,
+    measurement,
+    measured,
+    finding,
+    erasure,
+    tombstone,
+    usage,
+    decision,
+    release,
+    released,
+)

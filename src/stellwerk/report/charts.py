@@ -1,38 +1,26 @@
 """Draws the distribution of a quality score with its bounds, as SVG that follows light and dark mode.
 
-Knows how values become bars and what a bound drops (Altair to Vega-Lite, vl-convert to SVG, no network, no browser).
+Knows how values become bars and what a bound drops.
 Does not decide bounds: it draws those that it is given.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from html import escape
 from typing import Any, Final
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
-import vl_convert
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+from stellwerk.report.chart import DROPPED, INK, KEPT, Chart, finished, inline
 from stellwerk.report.words import Language, number, word
 
 Bounds = tuple[float | None, float | None]
 
 WIDTH: Final = 340
 HEIGHT: Final = 150
-
-# Vega knows no CSS: it draws in these colours, and each is then replaced by a variable with a fallback.
-_COLOURS: Final = {
-    "#010101": "var(--kept, #1d7a5f)",
-    "#020202": "var(--dropped, #b3364a)",
-    "#030303": "var(--ink, #16202e)",
-    "#040404": "var(--muted, #5a6675)",
-    "#050505": "var(--line, #d9dfe7)",
-}
-_KEPT, _DROPPED, _INK, _MUTED, _LINE = _COLOURS
 
 
 class Histogram(BaseModel):
@@ -105,13 +93,20 @@ def distribution_svg(
     Returns:
         One <svg> element that scales with its container. All text is escaped.
     """
+    return distribution(values, bounds, title, unit, language).svg()
+
+
+def distribution(
+    values: Histogram | npt.ArrayLike,
+    bounds: Bounds = (None, None),
+    title: str = "",
+    unit: str = "",
+    language: Language = "en",
+) -> Chart:
+    """Draw a histogram with its bounds, to be shown or taken along; arguments as above."""
     bars = values if isinstance(values, Histogram) else histogram(values, bounds)
-    svg = vl_convert.vegalite_to_svg(
-        _spec(bars, bounds, unit, language),
-        format_locale="de-DE" if language == "de" else None,
-        allowed_base_urls=[],
-    )
-    return _themed(svg, _label(bars, bounds, title, unit, language))
+    label = _label(bars, bounds, title, unit, language)
+    return finished(_layers(bars, bounds, unit, language), WIDTH - 50, HEIGHT - 40, label, language)
 
 
 def notes(bars: Histogram, bounds: Bounds, language: Language = "en") -> list[str]:
@@ -146,13 +141,13 @@ def _edges(finite: npt.NDArray[np.float64], bounds: Bounds, bins: int) -> npt.ND
     return np.linspace(low, high if high > low else low + span / bins, bins + 1)
 
 
-def _spec(bars: Histogram, bounds: Bounds, axis: str, language: Language) -> dict[str, Any]:
+def _layers(bars: Histogram, bounds: Bounds, axis: str, language: Language) -> list[Any]:
     first, last = bars.edges[0], bars.edges[-1]
     least = 0.012 * max(map(sum, zip(bars.inside, bars.outside, strict=True)))  # a single value can still be seen
     rows = [
         {"from": start, "to": stop, "low": low, "high": low + max(count, least), "colour": colour}
         for start, stop, kept, dropped in zip(bars.edges, bars.edges[1:], bars.inside, bars.outside, strict=False)
-        for low, count, colour in ((0, kept, _KEPT), (kept, dropped, _DROPPED))
+        for low, count, colour in ((0, kept, KEPT), (kept, dropped, DROPPED))
         if count
     ]
     x = alt.X(
@@ -163,18 +158,11 @@ def _spec(bars: Histogram, bounds: Bounds, axis: str, language: Language) -> dic
     )
     y = alt.Y("low:Q", title=None, axis=alt.Axis(tickCount=3, domain=False, ticks=False))
     drawn = (
-        alt.Chart(alt.InlineData(values=rows))
+        inline(rows)
         .mark_rect(stroke=None, xOffset=0.5)
         .encode(x=x, x2="to:Q", y=y, y2="high:Q", color=alt.Color("colour:N", scale=None))
     )
-    layers: list[Any] = [*_shades(bars, bounds), drawn, *_rules(bars, bounds, language)]
-    chart = alt.layer(*layers).properties(width=WIDTH - 50, height=HEIGHT - 40)
-    chart = chart.configure(font="sans-serif", background="transparent", padding=4)
-    chart = chart.configure_view(stroke=None).configure_axis(
-        labelColor=_MUTED, titleColor=_MUTED, titleFontWeight="normal", labelFontSize=11, titleFontSize=11,
-        gridColor=_LINE, domainColor=_MUTED, tickColor=_MUTED, tickSize=4,
-    )  # fmt: skip
-    return dict(chart.to_dict())
+    return [*_shades(bars, bounds), drawn, *_rules(bars, bounds, language)]
 
 
 def _within(bars: Histogram, bounds: Bounds) -> list[tuple[float, bool]]:
@@ -190,7 +178,7 @@ def _shades(bars: Histogram, bounds: Bounds) -> list[Any]:
     ]
     if not rows:
         return []
-    return [alt.Chart(alt.InlineData(values=rows)).mark_rect(color=_DROPPED, opacity=0.1).encode(x="from:Q", x2="to:Q")]
+    return [inline(rows).mark_rect(color=DROPPED, opacity=0.1).encode(x="from:Q", x2="to:Q")]
 
 
 def _rules(bars: Histogram, bounds: Bounds, language: Language) -> list[Any]:
@@ -198,12 +186,12 @@ def _rules(bars: Histogram, bounds: Bounds, language: Language) -> list[Any]:
     if not found:
         return []
     rows = [{"at": bound, "text": ("≤ " if upper else "≥ ") + number(bound, language)} for bound, upper in found]
-    layers: list[Any] = [alt.Chart(alt.InlineData(values=rows)).mark_rule(color=_INK, strokeWidth=1.5).encode(x="at:Q")]
+    layers: list[Any] = [inline(rows).mark_rule(color=INK, strokeWidth=1.5).encode(x="at:Q")]
     for row in rows:
         # The label stands on the side of the rule that has more room.
         right = (row["at"] - bars.edges[0]) < (bars.edges[-1] - bars.edges[0]) / 2  # type: ignore[operator]
-        mark = alt.Chart(alt.InlineData(values=[row])).mark_text(
-            align="left" if right else "right", dx=5 if right else -5, dy=-4, baseline="bottom", color=_INK,
+        mark = inline([row]).mark_text(
+            align="left" if right else "right", dx=5 if right else -5, dy=-4, baseline="bottom", color=INK,
             fontSize=11.5, fontWeight="bold",
         )  # fmt: skip
         layers.append(mark.encode(x="at:Q", y=alt.value(0), text="text:N"))
@@ -222,18 +210,4 @@ def _label(bars: Histogram, bounds: Bounds, title: str, unit: str, language: Lan
             f"{number(sum(bars.outside), language)} {word('dropped', language)}",
         )
         if part
-    )
-
-
-def _themed(svg: str, label: str) -> str:
-    for colour, variable in _COLOURS.items():
-        svg = svg.replace(f'"{colour}"', f'"{variable}"')
-    # The label of the whole replaces the many that Vega writes on its groups, in English only.
-    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
-    svg = svg.replace("sans-serif", "system-ui, sans-serif")
-    head, _, rest = svg.partition(">")
-    box = re.search(r'viewBox="[^"]*"', head)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" {box.group(0) if box else ""} role="img" '
-        f'aria-label="{escape(label)}">{rest}'
     )

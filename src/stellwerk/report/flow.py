@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, model_validator
 
-from stellwerk.report.words import Language, number, share, word
+from stellwerk.report.words import Language, number, share, visible, word
 
 _COLOURS: Final = {
     "source": "var(--source, #3d5a98)",
@@ -111,7 +111,7 @@ def flow_svg(flow: Flow, language: Language = "en", *, vertical: bool = False) -
     width, height = drawing.width, drawing.height
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="flow" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(label)}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{escape(visible(label))}" '
         f'font-family="system-ui, sans-serif" font-size="12.5">{"".join(drawing.parts)}</svg>'
     )
 
@@ -158,12 +158,12 @@ class _Drawing:
     def bar(self, x: float, y: float, width: float, height: float, colour: str, title: str) -> None:
         self.parts.append(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2" '
-            f'fill="{_COLOURS[colour]}"><title>{escape(title)}</title></rect>'
+            f'fill="{_COLOURS[colour]}"><title>{escape(visible(title))}</title></rect>'
         )
 
     def band(self, path: str, colour: str, title: str) -> None:
         self.parts.append(
-            f'<path d="{path}" fill="{_COLOURS[colour]}" fill-opacity="0.3"><title>{escape(title)}</title></path>'
+            f'<path d="{path}" fill="{_COLOURS[colour]}" fill-opacity="0.3"><title>{escape(visible(title))}</title></path>'
         )
 
     def text(
@@ -177,11 +177,11 @@ class _Drawing:
         room: int = 99,
     ) -> None:
         shown = text if len(text) <= room else text[: room - 1] + "…"
-        title = f"<title>{escape(text)}</title>" if shown != text else ""
+        title = f"<title>{escape(visible(text))}</title>" if shown != text else ""
         weight = ' font-weight="650"' if bold else ""
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" fill="{_COLOURS[colour]}" text-anchor="{anchor}"{weight}>'
-            f"{title}{escape(shown)}</text>"
+            f"{title}{escape(visible(shown))}</text>"
         )
 
     def ends(self) -> list[tuple[str, str, int]]:
@@ -263,8 +263,8 @@ class _Horizontal(_Drawing):
         label = drop.label if len(drop.label) <= room else drop.label[: room - 1] + "…"
         self.parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" fill="{_COLOURS["dropped"]}" font-weight="650">'
-            f"<title>{escape(drop.label)}: {count}</title>{count}"
-            f'<tspan dx="5" fill="{_COLOURS["muted"]}" font-weight="400">{escape(label)}</tspan></text>'
+            f"<title>{escape(visible(drop.label))}: {count}</title>{count}"
+            f'<tspan dx="5" fill="{_COLOURS["muted"]}" font-weight="400">{escape(visible(label))}</tspan></text>'
         )
 
     def _ends(self, start: float, end: float) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from stellwerk.report.page import Column, Command, Number, Numbers, Prose, Signal, Table
+from stellwerk.gates import Signal as GateSignal
+from stellwerk.report import words
+from stellwerk.report.interval import Reading
+from stellwerk.report.page import Column, Command, Number, Numbers, Prose, Signal, SignalLine, Table
 from stellwerk.report.words import Language, number, word
 
 
@@ -130,6 +133,46 @@ def personal(
     if not any(said.values()):
         columns, rows = [columns[0], *columns[2:]], [(row[0], *row[2:]) for row in rows]
     return _table("personal", columns, tuple(rows), language, word("zero", language))
+
+
+def signal_line(
+    signal: GateSignal,
+    job: str,
+    gate: str,
+    reason: str,
+    instruments: Sequence[str] = (),
+    language: Language = "en",
+) -> SignalLine:
+    """Build the line of a gate's signal.
+
+    Args:
+        signal: as the gate gave it.
+        job: whose gate it is, as the reader calls that job.
+        gate: what it asks for, in words.
+        reason: a sentence that says why it is so.
+        instruments: references of what it was measured with.
+        language: of dates.
+    """
+    found, asked = signal.measurement, signal.gate
+    return SignalLine(
+        job=job,
+        gate=gate,
+        state=signal.state,
+        reason=reason,
+        subject=signal.subject.ref if signal.subject else "",
+        reading=Reading(
+            value=found.value if found else None,
+            low=found.low if found else None,
+            high=found.high if found else None,
+            minimum=asked.min,
+            maximum=asked.max,
+            unit=found.unit if found else "",
+        ),
+        n=found.n if found else None,
+        attempts=signal.attempts,
+        measured=words.date(found.created, language) if found else "",
+        instruments=tuple(instruments),
+    )
 
 
 def weakest_point(sentence: str, commands: Sequence[Command] = (), language: Language = "en") -> Prose:

@@ -23,6 +23,7 @@ from stellwerk.record import leases, tables
 from stellwerk.record.connecting import RecordUnreachable
 from stellwerk.record.record import Transaction, now
 from stellwerk.run import BudgetSpent, Interrupted, Listener, Run
+from stellwerk.runs import exchange
 from stellwerk.runs.heartbeat import heartbeat
 from stellwerk.specfile import parse, read_text
 from stellwerk.workspace import Workspace
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 ENDED = ("done", "failed", "cancelled")
-ABOVE = ("doors", "demo", "upkeep", "release", "gateway", "jobs")
+ABOVE = ("doors", "demo", "upkeep", "release", "findings", "gateway", "access", "jobs")
+
+
+class Conflict(UserError):
+    """The state of a run does not allow what was asked: it is worked on, or has ended."""
 
 
 def _never() -> bool:
@@ -56,9 +61,18 @@ def submit(workspace: Workspace, operation: Operation, values: Mapping[str, Any]
     Raises:
         UserError: a value, spec file or reference is wrong; nothing was noted.
     """
-    prepared = prepare(workspace, operation, values)
+    prepared = prepare(workspace, operation, received(workspace, operation, values))
     with workspace.record.writing(workspace.person) as transaction:
         return note(transaction, prepared)
+
+
+def received(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of a call: those that came over a network hold no paths, but references.
+
+    Raises:
+        UserError: a path came over a network.
+    """
+    return exchange.received(workspace, operation, values) if workspace.background else values
 
 
 def prepare(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> Prepared:
@@ -83,12 +97,14 @@ def prepare(workspace: Workspace, operation: Operation, values: Mapping[str, Any
                 snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
                 if marker.specs:
                     snapshots[name] = _snapshot(workspace, marker.specs, version.name)
-            case LocalPath():
+            case LocalPath() if not exchange.travels(workspace, marker, value):
                 # A run may be resumed from another folder.
                 value = Path(value).absolute()
             case Sensitive():
                 value = {"keyed": workspace.keyed(str(value))}
         kept[name] = value
+    if workspace.authenticated:
+        snapshots["caller"] = {"authenticated": True}
     return Prepared(operation, _as_json(kept), snapshots)
 
 
@@ -133,7 +149,7 @@ def execute(
     checked = operation.validate(row["parameters"] if values is None else values)
     token = leases.claim(workspace.record.database, run_id)
     if token is None:
-        raise UserError(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
+        raise Conflict(f"run {run_id[:8]} is being worked on; see it with: stellwerk runs follow {run_id[:8]}")
     try:
         return execute_held(workspace, run_id, token, operation, checked, listener)
     finally:
@@ -175,7 +191,7 @@ def _begin(workspace: Workspace, run_id: str, code: str, token: int, listener: L
     """Note that a run is worked on, now that its lease is held."""
     row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
     if row["state"] == "done":
-        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+        raise Conflict(f"run {run_id[:8]} is done; there is nothing to resume")
     run = Run(workspace, {**row, "code": code}, token, listener)
     run.set_state("running", started=row["started"] or now(), code=code, finished=None, error=None)
     workspace.store.claim(workspace.record.id)
@@ -187,10 +203,11 @@ def _work(run: Run, operation: Operation, values: Mapping[str, Any], called_back
     """Call the operation, and note how it ended."""
     _tell(run, operation, "started")
     try:
-        with heartbeat(run, called_back):
-            result = operation.function(**values, run=run)
+        with heartbeat(run, called_back), exchange.at_hand(run.workspace, operation, values) as (given, give):
+            result = operation.function(**given, run=run)
             run.check()
-        _end(run, operation, "done", result=_as_json(result))
+            noted = give(result)
+        _end(run, operation, "done", result=_as_json(noted))
     except leases.LeaseLost:
         raise
     except RecordUnreachable as error:
@@ -251,15 +268,24 @@ def resume(workspace: Workspace, run_id: str, listener: Listener | None = None) 
     Raises:
         UserError: it is done or being worked on, or its parameters were sensitive and are not in the record.
     """
-    row = workspace.record.rows(tables.run, tables.run.c.id == run_id)[0]
+    check_resumable(workspace.record.rows(tables.run, tables.run.c.id == run_id)[0])
+    return execute(workspace, run_id, listener=listener)
+
+
+def check_resumable(row: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that is done, or whose parameters are not all in the record.
+
+    Raises:
+        UserError: the sentence says which.
+    """
+    run_id = row["id"]
     if row["state"] == "done":
-        raise UserError(f"run {run_id[:8]} is done; there is nothing to resume")
+        raise Conflict(f"run {run_id[:8]} is done; there is nothing to resume")
     if any(isinstance(value, dict) and "keyed" in value for value in row["parameters"].values()):
         raise UserError(
             f"run {run_id[:8]} had a parameter that is not kept because it may name a person; give the whole command "
             f"{row['operation'].replace('.', ' ')} again: the steps that it finished are not done again"
         )
-    return execute(workspace, run_id, listener=listener)
 
 
 def cancel(workspace: Workspace, run_id: str) -> str:
@@ -267,7 +293,7 @@ def cancel(workspace: Workspace, run_id: str) -> str:
     with workspace.record.writing(workspace.person) as transaction:
         state = transaction.connection.execute(select(tables.run.c.state).where(tables.run.c.id == run_id)).scalar_one()
         if state in ENDED:
-            raise UserError(f"run {run_id[:8]} has ended ({state}); there is nothing to cancel")
+            raise Conflict(f"run {run_id[:8]} has ended ({state}); there is nothing to cancel")
         if leases.is_held(transaction.connection, run_id):
             transaction.update(tables.run, run_id, state="cancelling")
             return "cancelling"
@@ -279,13 +305,20 @@ def cancel(workspace: Workspace, run_id: str) -> str:
 def call(workspace: Workspace | None, operation: Operation, values: Mapping[str, Any]) -> Any:
     """Call an operation: a query at once, a run through the record.
 
+    Returns:
+        Its result; as JSON with its downloads, where the call came over a network and wrote files.
+
     Raises:
         UserError: it needs a workspace and there is none, or a value is wrong.
     """
     if workspace is None and operation.needs_workspace:
         workspace = Workspace.find()
     if operation.kind == "query":
-        return operation.function(**operation.validate(values), workspace=workspace)
+        if workspace is None or not workspace.background:
+            return operation.function(**operation.validate(values), workspace=workspace)
+        checked = operation.validate(received(workspace, operation, values))
+        with exchange.at_hand(workspace, operation, checked) as (given, give):
+            return give(operation.function(**given, workspace=workspace))
     assert workspace is not None
     return execute(workspace, submit(workspace, operation, values), values, workspace.listener)
 

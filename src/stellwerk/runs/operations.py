@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
@@ -14,58 +14,15 @@ from sqlalchemy import func, select
 from stellwerk.errors import UserError
 from stellwerk.operation import find, operation
 from stellwerk.record import leases, tables
-from stellwerk.runs import execution, planning, queue, schedules
+from stellwerk.runs import execution, planning, queue, reading, schedules
 from stellwerk.runs.planning import Plan
+from stellwerk.runs.reading import RunList, RunReport
 from stellwerk.runs.schedules import Schedule
 from stellwerk.workspace import Workspace
 
+State = Literal["queued", "running", "cancelling", "interrupted", "cancelled", "failed", "done"]
+GOING = ("queued", "running", "cancelling")
 SILENT = 20.0  # seconds without a sign of life from a worker, which gives one every five
-
-
-class RunLine(BaseModel):
-    """A run in one line."""
-
-    run: str = Field(description="the first digits of its id")
-    operation: str
-    state: str = Field(description="queued, running, cancelling, interrupted, cancelled, failed or done")
-    started: str | None
-    seconds: float | None
-    position: int | None = Field(default=None, description="its place among those that wait for a worker; 1 is the next")
-    steps: int = Field(description="steps done by this run")
-    reused: int = Field(description="steps taken from earlier runs")
-
-
-class RunList(BaseModel):
-    """Runs, the newest first."""
-
-    runs: list[RunLine]
-
-
-class StepLine(BaseModel):
-    """A step, or all shards of one."""
-
-    step: str
-    shards: int
-    reused: int
-    seconds: float
-
-
-class RunReport(BaseModel):
-    """A run with its steps, inputs and outputs."""
-
-    run: str
-    operation: str
-    parameters: dict[str, Any]
-    state: str
-    position: int | None = Field(default=None, description="its place among those that wait for a worker; 1 is the next")
-    schedule: str | None = Field(default=None, description="the schedule that submitted it, while it waits or runs")
-    person: str
-    started: str | None
-    finished: str | None
-    error: str | None
-    steps: list[StepLine]
-    inputs: list[str]
-    outputs: list[str]
 
 
 class ProgressLine(BaseModel):
@@ -137,48 +94,35 @@ def _exit_code(result: Changed) -> int:
 
 
 @operation(example={})
-def list_(limit: int = 20, *, workspace: Workspace) -> RunList:
+def list_(
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20,
+    page: Annotated[int, Field(ge=1)] = 1,
+    state: State | None = None,
+    operation: str | None = None,
+    person: str | None = None,
+    *,
+    workspace: Workspace,
+) -> RunList:
     """List the runs, the newest first.
 
     Args:
         limit: how many to show at most.
+        page: which page of so many, from 1.
+        state: only runs in this state.
+        operation: only runs of this operation, such as data.build, or of all operations of a package, such as data.
+        person: only runs that this person started.
     """
-    rows = workspace.record.rows(tables.run, order=tables.run.c.created.desc(), limit=limit)
-    waiting = queue.positions(workspace.record)
-    return RunList(runs=[_line(workspace, row, waiting) for row in rows])
+    return reading.lines(workspace.record, limit=limit, page=page, state=state, operation=operation, person=person)
 
 
 @operation(example={"run_id": "latest"})
 def show(run_id: str = "latest", *, workspace: Workspace) -> RunReport:
-    """Show one run: its parameters, steps, inputs and outputs.
+    """Show one run: its parameters, steps, inputs, outputs, and what it found.
 
     Args:
         run_id: the first digits of its id, or latest.
     """
-    row = _find(workspace, run_id)
-    steps: dict[str, StepLine] = {}
-    for step in workspace.record.rows(tables.step, tables.step.c.run == row["id"], order=tables.step.c.finished):
-        line = steps.setdefault(step["name"], StepLine(step=step["name"], shards=0, reused=0, seconds=0))
-        line.shards += 1
-        line.reused += step["reused"] is not None
-        line.seconds = round(max(line.seconds, step["seconds"]), 2)
-    waiting = queue.positions(workspace.record)
-    queued = workspace.record.rows(tables.queue, tables.queue.c.id == row["id"])
-    return RunReport(
-        run=row["id"][:8],
-        operation=row["operation"],
-        parameters=row["parameters"],
-        state=_state(workspace, row, waiting),
-        position=waiting.get(row["id"]),
-        schedule=queued[0]["schedule"] if queued else None,
-        person=workspace.record.name_of(row["person"]),
-        started=row["started"],
-        finished=row["finished"],
-        error=row["error"],
-        steps=list(steps.values()),
-        inputs=_versions(workspace, row["id"], "input"),
-        outputs=_versions(workspace, row["id"], "output"),
-    )
+    return reading.report(workspace.record, _find(workspace, run_id))
 
 
 @operation(example={"run_id": "latest", "seconds": 0})
@@ -192,11 +136,11 @@ def follow(run_id: str = "latest", seconds: float = 3600, *, workspace: Workspac
     key, deadline = _find(workspace, run_id)["id"], time.monotonic() + seconds
     while True:
         row = workspace.record.rows(tables.run, tables.run.c.id == key)[0]
-        state = _state(workspace, row, queue.positions(workspace.record))
+        state = reading.now(workspace.record).state(row)
         if workspace.listener:
             for line in _progress(workspace, key):
                 workspace.listener(line.step, line.done, line.total, line.unit)
-        if state not in ("queued", "running", "cancelling") or time.monotonic() >= deadline:
+        if state not in GOING or time.monotonic() >= deadline:
             break
         time.sleep(min(0.5, max(0.0, deadline - time.monotonic())))
     return Following(run=key[:8], state=state, error=row["error"], progress=_progress(workspace, key))
@@ -221,6 +165,9 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
         run_id: the first digits of its id, or latest.
     """
     row = _find(workspace, run_id)
+    if workspace.background:
+        queue.again(workspace, row["id"])
+        return Changed(run=row["id"][:8], state="queued")
     result = execution.resume(workspace, row["id"], workspace.listener)
     entry = find(row["operation"])
     return Changed(run=row["id"][:8], state="done", exit_code=entry.exit_code(result) if entry.exit_code else 0)
@@ -244,13 +191,13 @@ def workers(*, workspace: Workspace) -> WorkerList:
 def schedules_(*, workspace: Workspace) -> ScheduleList:
     """List the schedules of the spec files: when each is due, and how its last run ended."""
     found, broken = schedules.read(workspace)
-    waiting = queue.positions(workspace.record)
+    now = reading.now(workspace.record)
     zone = schedules.zone(workspace)
     none = 'no spec has a schedule; add for example: schedule: "0 5 * * *"'
     return ScheduleList(
         message=f"{len(found)} schedules; a worker starts what is due" if found else none,
         timezone=zone.key,
-        schedules=[_schedule(workspace, schedule, zone, waiting) for schedule in found],
+        schedules=[_schedule(workspace, schedule, zone, now) for schedule in found],
         broken=[f"{file}: see {command}" for file, command in broken.items()],
     )
 
@@ -285,7 +232,7 @@ def _worker(row: Mapping[str, Any], runs: int, now: float) -> WorkerLine:
     )
 
 
-def _schedule(workspace: Workspace, schedule: Schedule, zone: ZoneInfo, waiting: dict[str, int]) -> ScheduleLine:
+def _schedule(workspace: Workspace, schedule: Schedule, zone: ZoneInfo, now: reading.Now) -> ScheduleLine:
     rows = workspace.record.rows(
         tables.run, tables.run.c.operation == schedule.operation.path, order=tables.run.c.created.desc()
     )
@@ -295,7 +242,7 @@ def _schedule(workspace: Workspace, schedule: Schedule, zone: ZoneInfo, waiting:
         cron=schedule.cron,
         next=[f"{moment:%Y-%m-%d %H:%M %z}" for moment in schedules.upcoming(schedule.cron, zone, time.time())],
         last=last["id"][:8] if last else None,
-        state=_state(workspace, last, waiting) if last else None,
+        state=now.state(last) if last else None,
     )
 
 
@@ -315,34 +262,3 @@ def _find(workspace: Workspace, run_id: str) -> dict[str, Any]:
         several = "more than one run begins" if rows else "no run begins"
         raise UserError(f"{several} with {run_id!r}; see them with: stellwerk runs list")
     return rows[0]
-
-
-def _state(workspace: Workspace, row: dict[str, Any], waiting: dict[str, int]) -> str:
-    """The state as it is: a run whose process was killed still says that it is running."""
-    if row["id"] in waiting and row["state"] != "cancelling":
-        return "queued"
-    if row["state"] in ("running", "cancelling") and not leases.held(workspace.record.database, row["id"]):
-        return "interrupted"
-    return str(row["state"])
-
-
-def _line(workspace: Workspace, row: dict[str, Any], waiting: dict[str, int]) -> RunLine:
-    steps = workspace.record.rows(tables.step, tables.step.c.run == row["id"])
-    reused = sum(step["reused"] is not None for step in steps)
-    ended = row["started"] and row["finished"]
-    took = datetime.fromisoformat(row["finished"]) - datetime.fromisoformat(row["started"]) if ended else None
-    return RunLine(
-        run=row["id"][:8],
-        operation=row["operation"],
-        state=_state(workspace, row, waiting),
-        position=waiting.get(row["id"]),
-        started=row["started"],
-        seconds=round(took.total_seconds(), 1) if took else None,
-        steps=len(steps) - reused,
-        reused=reused,
-    )
-
-
-def _versions(workspace: Workspace, run_id: str, direction: str) -> list[str]:
-    query = select(tables.edge.c.version).where(tables.edge.c.run == run_id, tables.edge.c.direction == direction)
-    return [version.ref for version in workspace.record.versions(tables.version.c.id.in_(query))]

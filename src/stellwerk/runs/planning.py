@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, false, or_, select
 
 from stellwerk.errors import StellwerkError
 from stellwerk.operation import Operation, Ref
@@ -123,18 +124,17 @@ def _extent(workspace: Workspace, operation: Operation, subject: str | None) -> 
 
 def _earlier(record: Record, operation: Operation, subject: str | None) -> list[Used]:
     """What the newest done runs used that had something to do; if all found everything done before, what those used."""
-    rows = record.rows(
-        tables.run, tables.run.c.operation == operation.path, tables.run.c.state == "done", order=tables.run.c.created.desc()
-    )
-    if subject is not None:
-        rows = [row for row in rows if _is_about(operation, row["parameters"], subject)]
-    keys = [row["id"] for row in rows[:RECENT]]
+    run, step = tables.run.c, tables.step.c
+    query = select(run.id).where(run.operation == operation.path, run.state == "done", *_about(operation, subject))
+    with record.database.reading() as connection:
+        keys = list(connection.execute(query.order_by(run.created.desc()).limit(RECENT)).scalars())
+        own = select(step.run).where(step.run.in_(keys), step.reused.is_(None)).distinct()
+        busy = set(connection.execute(own).scalars())
     usage: dict[str, list[dict[str, Any]]] = {}
     for row in record.rows(tables.usage, tables.usage.c.run.in_(keys)):
         usage.setdefault(row["run"], []).append(row)
-    own = record.rows(tables.step, tables.step.c.run.in_(keys), tables.step.c.reused.is_(None))
-    worked = usage.keys() & {step["run"] for step in own}
-    return [_sum(rows) for run, rows in usage.items() if run in (worked or usage)]
+    worked = usage.keys() & busy
+    return [_sum(rows) for key, rows in usage.items() if key in (worked or usage)]
 
 
 def _sum(executions: Sequence[dict[str, Any]]) -> Used:
@@ -143,11 +143,14 @@ def _sum(executions: Sequence[dict[str, Any]]) -> Used:
     return Used(seconds, sum(row["stored"] for row in executions), max(extents, default=None))
 
 
-def _is_about(operation: Operation, parameters: dict[str, Any], subject: str) -> bool:
-    """Whether a run had this subject; a reference means the asset, whatever its version."""
+def _about(operation: Operation, subject: str | None) -> list[ColumnElement[bool]]:
+    """The condition that a run had this subject; a reference means the asset, whatever its version."""
+    if subject is None:
+        return []
     if operation.subject is None:
-        return False
-    value = parameters.get(operation.subject.name)
-    if isinstance(operation.subject.marker, Ref) and isinstance(value, str):
-        value, subject = value.partition("@")[0], subject.partition("@")[0]
-    return bool(value == subject)
+        return [false()]
+    value = tables.run.c.parameters[operation.subject.name].as_string()
+    if not isinstance(operation.subject.marker, Ref):
+        return [value == subject]
+    asset = subject.partition("@")[0]
+    return [or_(value == asset, value.startswith(f"{asset}@", autoescape=True))]

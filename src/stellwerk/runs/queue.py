@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, delete, select
 
 from stellwerk.errors import UserError
-from stellwerk.operation import LocalPath, Operation, Sensitive
+from stellwerk.operation import LocalPath, Operation, Sensitive, find
 from stellwerk.record import leases, tables
 from stellwerk.record.record import Record, Transaction, now
-from stellwerk.runs import execution
+from stellwerk.runs import exchange, execution
 from stellwerk.workspace import Workspace
 
 ATTEMPTS = 3
@@ -64,13 +64,36 @@ def enqueue(workspace: Workspace, operation: Operation, values: Mapping[str, Any
     Raises:
         UserError: a value is wrong, or one that only the caller's process or machine has.
     """
-    check(operation, values)
+    values = execution.received(workspace, operation, values)
+    check(workspace, operation, values)
     prepared = execution.prepare(workspace, operation, values)
     with workspace.record.writing(workspace.person) as transaction:
         return add(transaction, prepared, schedule)
 
 
-def check(operation: Operation, values: Mapping[str, Any]) -> None:
+def again(workspace: Workspace, run_id: str) -> None:
+    """Put a run that ended early back into the queue; a worker goes on with it.
+
+    Raises:
+        UserError: it is done or being worked on, or no worker could go on with it.
+    """
+    (row,) = workspace.record.rows(tables.run, tables.run.c.id == run_id)
+    execution.check_resumable(row)
+    check(workspace, find(row["operation"]), row["parameters"])
+    with workspace.record.writing(workspace.person) as transaction:
+        connection = transaction.connection
+        state = connection.execute(select(tables.run.c.state).where(tables.run.c.id == run_id)).scalar_one()
+        if state == "done":
+            raise execution.Conflict(f"run {run_id[:8]} is done; there is nothing to resume")
+        if leases.is_held(connection, run_id):
+            raise execution.Conflict(f"run {run_id[:8]} is being worked on; wait for its end, or cancel it")
+        transaction.update(tables.run, run_id, state="queued", finished=None, error=None)
+        place = {"created": leases.moment(connection), "attempts": 0}
+        if not connection.execute(tables.queue.update().where(tables.queue.c.id == run_id).values(**place)).rowcount:
+            connection.execute(tables.queue.insert(), {"id": run_id, "schedule": None, **place})
+
+
+def check(workspace: Workspace, operation: Operation, values: Mapping[str, Any]) -> None:
     """Refuse what no worker could do.
 
     Raises:
@@ -83,7 +106,7 @@ def check(operation: Operation, values: Mapping[str, Any]) -> None:
             continue
         if isinstance(parameter.marker, Sensitive):
             raise UserError(f"{name} may name a person, so its value is not kept and cannot wait for a worker; run it here")
-        if isinstance(parameter.marker, LocalPath):
+        if isinstance(parameter.marker, LocalPath) and not exchange.travels(workspace, parameter.marker, values[name]):
             raise UserError(f"{name} is a path on this machine, and a worker may be on another; run it here")
 
 
@@ -157,8 +180,8 @@ def positions(record: Record) -> dict[str, int]:
     """The runs that wait for a worker: their places in the queue by id, 1 is the next."""
     with record.database.reading() as connection:
         waiting = [row["id"] for row in _rows(connection) if row["state"] not in execution.ENDED]
-        free = [run for run in waiting if not leases.is_held(connection, run)]
-    return {run: place for place, run in enumerate(free, start=1)}
+        held = leases.living(connection)
+    return {run: place for place, run in enumerate((run for run in waiting if run not in held), start=1)}
 
 
 def is_waiting(connection: Connection, schedule: str) -> bool:

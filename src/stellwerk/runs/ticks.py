@@ -56,7 +56,7 @@ class Ticks:
             return None
         try:
             values = {schedule.parameter: schedule.spec}
-            queue.check(schedule.operation, values)
+            queue.check(self.workspace, schedule.operation, values)
             prepared = execution.prepare(self.workspace, schedule.operation, values)
         except RecordUnreachable:
             raise

@@ -1,4 +1,4 @@
-"""Backing a workspace up in one file: record, store, spec files and key.
+"""Backing a workspace up in one file: record, store, spec files and keys.
 
 All tables are read in one view of the record, as JSON Lines that no database owns; then come the artifacts and tables that
 those rows refer to, which never change. Rows of the moment stay behind: queue, leases, progress and workers.
@@ -22,7 +22,8 @@ from stellwerk.upkeep import archive
 from stellwerk.workspace import FILE, LOCK, Workspace
 
 FORMAT = "stellwerk-backup/1"
-OF_THE_MOMENT = ("queue", "lease", "progress", "worker")
+SIGNING = "signing-key"
+OF_THE_MOMENT = ("queue", "lease", "progress", "worker", "session")
 KEPT = tuple(table for table in tables.metadata.sorted_tables if table.name not in OF_THE_MOMENT)
 _PAGE = 500
 _CHUNK = 4 * 1024 * 1024  # bytes of rows in one member
@@ -79,8 +80,10 @@ def save(workspace: Workspace, database: Database, path: Path, *, with_bytes: bo
 
 
 def _files(workspace: Workspace) -> Iterator[tuple[str, Path]]:
-    """The files that people wrote, the lock, and the key."""
+    """The files that people wrote, the lock, and the keys: of tokens, and that which signs releases where there is one."""
     yield "key", workspace.state / "key"
+    if (workspace.state / SIGNING).is_file():
+        yield SIGNING, workspace.state / SIGNING
     root = workspace.root
     for path in (root / FILE, root / LOCK, root / ".gitignore", *sorted(root.glob("[!.]*/[!.]*.yaml"))):
         if path.is_file() and not path.is_symlink() and not path.parent.is_symlink():

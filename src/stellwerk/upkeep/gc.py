@@ -78,7 +78,27 @@ def protected(connection: Connection) -> dict[str, str]:
     """The versions that must keep their bytes whatever their age: id, and what protects it."""
     alias, asset = tables.alias, tables.asset
     query = select(alias.c.version, alias.c.name, asset.c.name.label("asset")).join(asset, asset.c.id == alias.c.asset)
-    return {row.version: f"{row.asset}@{row.name}" for row in connection.execute(query.where(alias.c.name != "latest"))}
+    named = {row.version: f"{row.asset}@{row.name}" for row in connection.execute(query.where(alias.c.name != "latest"))}
+    return _released(connection) | named
+
+
+def _released(connection: Connection) -> dict[str, str]:
+    """The versions that releases froze; one with erased rows only while the latest release of its system holds it."""
+    release, released, version, asset = tables.release, tables.released, tables.version, tables.asset
+    system = version.alias()
+    query = (
+        select(released.c.version, version.c.tainted, asset.c.name, release.c.number)
+        .join(release, release.c.id == released.c.release)
+        .join(system, system.c.id == release.c.version)
+        .join(asset, asset.c.id == system.c.asset)
+        .join(version, version.c.id == released.c.version)
+        .order_by(release.c.number)
+    )
+    rows = connection.execute(query).all()
+    latest = {row.name: row.number for row in rows}
+    return {
+        row.version: f"release {row.name}@{row.number}" for row in rows if row.tainted is None or row.number == latest[row.name]
+    }
 
 
 def clear(
@@ -130,8 +150,9 @@ def plan(connection: Connection, keep: int) -> Plan:
     latest = set(connection.execute(select(tables.alias.c.version).where(tables.alias.c.name == "latest")).scalars())
     chosen = _versions(connection, found, keep, latest)
     _bases(connection, found, latest)
-    for row in _rows(connection, select(tables.run.c.snapshots, tables.run.c.parameters)):
-        found.kept.update(references(dict(row)))
+    for query in (select(tables.run.c.snapshots, tables.run.c.parameters), select(tables.release.c.content)):
+        for row in _rows(connection, query):
+            found.kept.update(references(dict(row)))
     _evidence(connection, found, chosen)
     _steps(connection, found, latest)
     found.older -= found.kept

@@ -139,12 +139,12 @@ class _Restoring:
         raise UserError(f"{self.path}: this is no backup of this Stellwerk; make one with: stellwerk backup FILE")
 
     def _take_files(self) -> Members:
-        """Write the workspace's files and its key; gives the members that follow them, and those after."""
+        """Write the workspace's files and its keys; gives the members that follow them, and those after."""
         state = self.root / ".stellwerk"
         state.mkdir(mode=0o700)
         for name, file in self.members:
-            if name == "key":
-                _write(state / "key", file, 0o600)
+            if name in ("key", backup.SIGNING):
+                _write(state / name, file, 0o600)
             elif match := _FILE.fullmatch(name):
                 _write(self.root / match[1], file)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ from stellwerk.jobs.data import shards as parts
 from stellwerk.jobs.data.acquire import acquire
 from stellwerk.jobs.data.documents import assemble
 from stellwerk.jobs.data.reports import BuildReport, Tally
-from stellwerk.jobs.data.spec import DatasetSpec
+from stellwerk.jobs.data.spec import DatasetSpec, Kind
 from stellwerk.jobs.data.write import finished, write_table
 from stellwerk.record import tables
 from stellwerk.settings import Budget
@@ -150,7 +150,7 @@ def publish(
             "personal": {"searched": spec["personal"]["kinds"], "not_searched": list(NOT_SEARCHED), **personal},
         },
     )
-    _measure(run, tally, personal)
+    _measure(run, tally, personal, spec["personal"])
     return {"version": version, "counts": tally.model_dump(), "ledger": book}
 
 
@@ -175,7 +175,7 @@ def count_languages(run: Run, shards: Sequence[str]) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def _measure(run: Run, tally: Tally, personal: dict[str, Any]) -> None:
+def _measure(run: Run, tally: Tally, personal: dict[str, Any], asked: dict[str, Any]) -> None:
     """Counts over all documents: nothing was sampled, so the shares have no interval."""
     run.measure("documents_read", tally.read, n=tally.read, unit="documents")
     share = (lambda part: part / tally.read) if tally.read else (lambda part: None)
@@ -183,6 +183,10 @@ def _measure(run: Run, tally: Tally, personal: dict[str, Any]) -> None:
     for rule in tally.rules:
         run.measure(f"dropped_share.{rule.rule}", share(rule.documents), n=tally.read, unit="share")
     run.measure("personal_data_share", share(personal["documents"]), n=tally.read, unit="share")
+    # Of all documents read, those too that were dropped for another reason; unknown where not every kind was searched.
+    found = personal["documents"] if asked["action"] == "keep" else 0
+    left = found if set(asked["kinds"]) >= set(get_args(Kind)) else None
+    run.measure("personal_data_in_clear", left, n=tally.read, unit="documents", details={"searched": asked["kinds"]})
 
 
 def _items(shards: dict[str, list[str]], *names: str) -> list[dict[str, Any]]:

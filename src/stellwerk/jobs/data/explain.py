@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from stellwerk.engine.engine import read_shard
 from stellwerk.errors import UserError
 from stellwerk.jobs.data import ids, select, tagging, versions
-from stellwerk.jobs.data.reports import Copy, Explanation, Hit, Judgement, LedgerEntry
+from stellwerk.jobs.data.reports import Copy, Explanation, Hit, Judgement, LedgerEntry, Piece
 from stellwerk.jobs.data.spec import Bound
 from stellwerk.record import tables
 from stellwerk.record.record import Version
@@ -23,6 +23,7 @@ from stellwerk.text.normalise import spans_to_original
 from stellwerk.workspace import Workspace
 
 EXCERPT = 400
+LONGEST = 20_000  # characters of a text that are shown whole
 
 
 def explain(workspace: Workspace, document: str, dataset: str | None) -> Explanation:
@@ -90,6 +91,7 @@ def _explained(workspace: Workspace, version: Version, name: str) -> Explanation
         scores=_scores(version, rows),
         copy_of=_copy(rows["copies"], name),
         excerpt=_excerpt(normalised["text"] or "", spans),
+        text=_pieces(normalised["text"] or "", spans),
     )
 
 
@@ -157,6 +159,19 @@ def _excerpt(text: str, spans: pa.Table) -> str:
     first = spans.set_column(spans.schema.get_field_index("row"), "row", pa.array([0] * spans.num_rows, pa.int64()))
     masked = personal.mask([text], first)[0].as_py() or ""
     return masked if len(masked) <= EXCERPT else f"{masked[:EXCERPT]}…"
+
+
+def _pieces(text: str, spans: pa.Table) -> list[Piece]:
+    """The text with the name of its kind wherever personal data stood, whatever the dataset does with it."""
+    spans = spans.filter(pc.equal(spans["column"], tagging.TEXT)).sort_by("start")
+    found: list[Piece] = []
+    last = 0
+    for start, end, kind in zip(*(spans[name].to_pylist() for name in ("start", "end", "kind")), strict=True):
+        if last <= start < LONGEST:
+            found += [Piece(text=text[last:start]), Piece(text=f"[{kind}]", kind=kind)]
+            last = end
+    found.append(Piece(text=text[last:LONGEST] + ("…" if len(text) > LONGEST else "")))
+    return [piece for piece in found if piece.text]
 
 
 def _shown(value: Any) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.data.diff_report import Difference
 from stellwerk.jobs.data.profile_report import Profile
 from stellwerk.jobs.data.reports import (
+    BoundPreview,
     BuildReport,
     ChatFields,
     Erasure,
@@ -18,6 +21,7 @@ from stellwerk.jobs.data.reports import (
     Format,
     QueryResult,
     RefreshReport,
+    RowPage,
     SourceStates,
     SpecSchema,
     TestReport,
@@ -50,7 +54,7 @@ def try_(
 
     Args:
         file: csv, tsv, json, jsonl, parquet, xlsx, md, txt, html, pdf, docx, pptx, odt, eml or msg, also with .gz, .xz or .zst.
-        save: write datasets/NAME.yaml to begin with; the file itself stays where it is.
+        save: write datasets/NAME.yaml to begin with; the file itself stays where it is, but one that was sent is put into raw/.
         name: the NAME to save it under; made from the name of the file if not given.
     """
     from stellwerk.jobs.data import trying
@@ -58,10 +62,14 @@ def try_(
     name = name or trying.name_for(file)
     inside = workspace is not None and file.resolve().is_relative_to(workspace.root)
     pattern = str(file.resolve().relative_to(workspace.root) if workspace is not None and inside else file.resolve())
-    report = trying.try_file(file, name, pattern)
+    # What was sent by another machine does not stay where it is; a spec names what stays.
+    sent = save and workspace is not None and file.resolve().is_relative_to(workspace.state)
+    report = trying.try_file(file, name, f"raw/{file.name}" if sent else pattern)
     if save:
         if workspace is None:
             raise UserError("--save writes into a workspace, and this folder is in none; make one with: stellwerk init")
+        if sent:
+            trying.bring_in(workspace.root, file)
         report.next = [f"stellwerk data build {name}"]
         report.saved = trying.save(workspace.root, name, report.spec)
     return report
@@ -148,6 +156,59 @@ def query(dataset: DatasetRef, sql: str, limit: int = 100, *, workspace: Workspa
     return asking.query(versions.queryable(workspace.store, version), sql, limit)
 
 
+@operation(example={"dataset": "tickets", "limit": 5})
+def rows(
+    dataset: DatasetRef,
+    table: Literal["documents", "ledger"] = "documents",
+    search: str | None = None,
+    decision: str | None = None,
+    rule: str | None = None,
+    offset: Annotated[int, Field(ge=0)] = 0,
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50,
+    *,
+    workspace: Workspace,
+) -> RowPage:
+    """Look at rows of a dataset version: what was kept, or what became of all that came in.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+        table: documents (what was kept) or ledger (what became of all that came in).
+        search: only rows in which a text holds this.
+        decision: of the ledger, kept, changed or dropped.
+        rule: of the ledger, such as near_duplicate.
+        offset: rows to skip.
+        limit: rows at most.
+    """
+    from stellwerk.jobs.data import explore
+
+    version = workspace.record.resolve(dataset, "dataset")
+    return explore.rows(
+        workspace.store, version, table, search=search, decision=decision, rule=rule, offset=offset, limit=limit
+    )
+
+
+@operation(example={"dataset": "tickets", "score": "words", "min": 6})
+def preview(
+    dataset: DatasetRef,
+    score: str,
+    min: Annotated[float | None, Field(allow_inf_nan=False)] = None,
+    max: Annotated[float | None, Field(allow_inf_nan=False)] = None,
+    *,
+    workspace: Workspace,
+) -> BoundPreview:
+    """Say what another bound on a quality score would keep, without a build.
+
+    Args:
+        dataset: such as tickets, tickets@3 or tickets@production.
+        score: a quality score or a column of numbers, such as words.
+        min: the smallest value that would pass; no bound if left out.
+        max: the largest value that would pass; no bound if left out.
+    """
+    from stellwerk.jobs.data import explore
+
+    return explore.preview(workspace.store, workspace.record.resolve(dataset, "dataset"), score, min, max)
+
+
 @operation(example={"document": "tickets:T-000001", "dataset": "tickets"})
 def explain(document: str, dataset: str | None = None, *, workspace: Workspace) -> Explanation:
     """Follow one document through every step: why it is in the dataset or not, what was changed, with which scores.
@@ -190,7 +251,7 @@ def diff(first: DatasetRef, second: DatasetRef, *, workspace: Workspace) -> Diff
 @operation(example={"dataset": "tickets", "folder": "exports/tickets", "format": "croissant", "overwrite": True})
 def export(
     dataset: DatasetRef,
-    folder: Annotated[Path, LocalPath()],
+    folder: Annotated[Path, LocalPath(writes=True)],
     format: Format = "parquet",
     user: str = "text",
     assistant: str = "reply",
@@ -249,7 +310,7 @@ def erase(dataset: DatasetRef, where: Annotated[str, Sensitive()], reason: str =
 
 @operation(example={}, changes=True)
 def schema(
-    file: Annotated[Path | None, LocalPath()] = None, overwrite: bool = False, *, workspace: Workspace | None = None
+    file: Annotated[Path | None, LocalPath(writes=True)] = None, overwrite: bool = False, *, workspace: Workspace | None = None
 ) -> SpecSchema:
     """Give the JSON Schema of datasets/*.yaml, with which editors complete and check a spec.
 

@@ -104,6 +104,13 @@ class Copy(BaseModel):
     cluster: str = Field(description="the first document of those that must not be parted by a split")
 
 
+class Piece(BaseModel):
+    """A piece of a text; with a kind it stands where personal data was."""
+
+    text: str
+    kind: str | None = None
+
+
 class Explanation(BaseModel):
     """The whole way of one document."""
 
@@ -118,6 +125,7 @@ class Explanation(BaseModel):
     personal_data: list[Hit] = []
     scores: list[Judgement] = []
     excerpt: str | None = Field(default=None, description="the beginning of the text, personal data masked")
+    text: list[Piece] = Field(default=[], description="the text up to a length, with the kinds of personal data where it stood")
 
 
 class Erasure(BaseModel):
@@ -229,6 +237,48 @@ class QueryResult(BaseModel):
     rows: list[list[Any]] = Field(description="the rows; numbers, text, true/false and null, times as ISO 8601, bytes as hex")
     truncated: bool = Field(description="whether there were more rows than are shown")
     seconds: float = Field(description="time that the query took")
+
+
+class RowPage(BaseModel):
+    """Some rows of a table of a dataset version."""
+
+    dataset: str
+    table: str
+    columns: list[str]
+    rows: list[list[Any]]
+    offset: int = Field(description="rows before these")
+    total: int | None = Field(description="rows of the table; nothing where a filter was given")
+    more: bool = Field(description="whether rows follow")
+
+
+class ScoreBars(BaseModel):
+    """Counted values: bar i reaches from edges[i] to edges[i + 1]; values beyond them are in the outer bars."""
+
+    edges: list[float]
+    inside: list[int]
+    outside: list[int]
+    below: int
+    above: int
+    missing: int
+
+
+class BoundPreview(BaseModel):
+    """What another bound on a score would keep."""
+
+    dataset: str
+    score: str
+    documents: int = Field(description="that were read")
+    missing: int = Field(description="without this score")
+    kept_now: int
+    min_now: float | None
+    max_now: float | None
+    min: float | None
+    max: float | None
+    would_drop: int = Field(description="of those kept now")
+    would_pass: int = Field(description="of those that this bound drops now; later steps may still drop some")
+    examples_dropped: list[str]
+    examples_passing: list[str]
+    bars: ScoreBars
 
 
 class SpecSchema(BaseModel):

@@ -141,14 +141,14 @@ def _sandbox(tables: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(f"SET {name} = {setting}")
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         for name, table in tables.items():
-            connection.register(name, _arrow(table))
+            connection.register(name, opened(table))
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:
         connection.close()
 
 
-def _arrow(table: Any) -> Any:
+def opened(table: Any) -> Any:
     """A folder as an Arrow dataset, which DuckDB streams with its columns and filters pushed down."""
     if not isinstance(table, str | Path):
         return table
@@ -219,7 +219,7 @@ def _sentence(error: duckdb.Error, tables: Mapping[str, Any]) -> str:
 
 def _columns(table: Any) -> list[str]:
     with suppress(Exception):
-        return [str(each) for each in _arrow(table).schema.names]
+        return [str(each) for each in opened(table).schema.names]
     return []
 
 
@@ -243,7 +243,7 @@ def _fetch(cursor: duckdb.DuckDBPyConnection, limit: int) -> tuple[list[list[Any
     size = 0
     while batch := cursor.fetchmany(min(_BATCH, limit + 1 - len(rows))):
         for row in batch:
-            cells = [_plain(cell) for cell in row]
+            cells = [plain(cell) for cell in row]
             size += sum(len(cell) if isinstance(cell, str) else 8 for cell in cells)
             if len(rows) == limit or (rows and size > RESULT_BYTES):
                 return rows, True
@@ -251,7 +251,7 @@ def _fetch(cursor: duckdb.DuckDBPyConnection, limit: int) -> tuple[list[list[Any
     return rows, False
 
 
-def _plain(cell: Any) -> Any:
+def plain(cell: Any) -> Any:
     """A value as JSON can hold it."""
     if cell is None or isinstance(cell, bool | int | str):
         return cell
@@ -266,7 +266,7 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, bytes | bytearray | memoryview):
         return bytes(cell).hex()
     if isinstance(cell, list | tuple):
-        return [_plain(each) for each in cell]
+        return [plain(each) for each in cell]
     if isinstance(cell, dict):
-        return {str(_plain(key)): _plain(each) for key, each in cell.items()}
+        return {str(plain(key)): plain(each) for key, each in cell.items()}
     return str(cell)

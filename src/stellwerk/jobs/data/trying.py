@@ -5,8 +5,11 @@ Changes nothing. Looks at the beginning of a large file, and says so.
 
 from __future__ import annotations
 
+import filecmp
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,23 @@ def save(root: Path, name: str, spec: str) -> str:
     write_text(schema, json.dumps(DatasetSpec.model_json_schema(), indent=2))
     write_text(place, f"# yaml-language-server: $schema=../{STATE}/{schema.name}\n{spec}")
     return f"datasets/{name}.yaml"
+
+
+def bring_in(root: Path, file: Path) -> None:
+    """Put a file that was sent into the workspace's folder raw/.
+
+    Raises:
+        UserError: there is another one of that name.
+    """
+    place = root / "raw" / file.name
+    if place.exists():
+        if not filecmp.cmp(file, place, shallow=False):
+            raise UserError(f"raw/{file.name} is already there and is another file; send this one under another name")
+        return
+    place.parent.mkdir(exist_ok=True)
+    partial = place.with_name(f".{file.name}.{os.getpid()}")
+    shutil.copyfile(file, partial)
+    partial.replace(place)
 
 
 def _beginning(path: Path) -> tuple[list[pa.Table], list[Unreadable], bool]:

@@ -1,4 +1,4 @@
-"""The numbers of a dataset version that the report shows: what each rule did, and how values lie to their bounds.
+"""The numbers of a dataset version that people look at: what each rule did, and how values lie to their bounds.
 
 Reads the ledger and the values of all documents, one column at a time. Does not draw.
 """
@@ -61,6 +61,17 @@ def rules(store: Store, version: Version) -> list[Rule]:
     return sorted(found, key=lambda rule: (_place(rule.step), -rule.dropped - rule.changed, rule.rule))
 
 
+def told(version: Version) -> list[Rule]:
+    """The same from the facts of the version, without the bounds, and without reading anything."""
+    counts = version.facts["counts"]
+    found = [Rule(rule["step"], rule["rule"], None, 0, rule["documents"]) for rule in counts["rules"]]
+    found += [
+        Rule("personal" if edit.startswith("mask:") else "normalise", edit, None, count, 0)
+        for edit, count in counts["edits"].items()
+    ]
+    return sorted(found, key=lambda rule: (_place(rule.step), -rule.dropped - rule.changed, rule.rule))
+
+
 def bounded(store: Store, version: Version) -> Iterator[Values]:
     """The scores and columns of numbers on which the spec sets a bound, in its order."""
     spec = version.facts["spec"]
@@ -69,7 +80,7 @@ def bounded(store: Store, version: Version) -> Iterator[Values]:
     for name in dict.fromkeys([*limits, *outliers["columns"]]):
         lower, upper = limits.get(name, (None, None))
         far = name in outliers["columns"] and outliers["scale"] == "linear"
-        values = _numbers(store, version, name) if far or lower is not None or upper is not None else None
+        values = numbers(store, version, name) if far or lower is not None or upper is not None else None
         if values is None:
             continue
         if not far:
@@ -86,7 +97,7 @@ def bounded(store: Store, version: Version) -> Iterator[Values]:
         yield Values(name, values, lower, upper, median, outliers["bound"])
 
 
-def _numbers(store: Store, version: Version, name: str) -> Any:
+def numbers(store: Store, version: Version, name: str) -> Any:
     """One score, or column of numbers, of all documents; None where there is no such."""
     parts = []
     for scores, documents in zip(version.content["scores"], version.content["documents"], strict=True):

@@ -1,0 +1,1 @@
+"""Who may come in over a network: accounts, tokens, sessions."""

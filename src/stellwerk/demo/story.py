@@ -1,0 +1,122 @@
+"""What the demo shows of signals: a release, a change of one source row, what goes dark, what mends it, the next release.
+
+Each step is an operation that a person can call. What happened once is kept in the demo's note, so that calling the demo again
+tells the same story and changes nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
+
+from stellwerk.demo.changing import change_a_letter
+from stellwerk.errors import StellwerkError
+
+if TYPE_CHECKING:
+    from stellwerk.doors.python import OpenWorkspace
+    from stellwerk.release.answers import Verified
+    from stellwerk.release.reports import SystemSignals
+
+SYSTEM = "support-desk"
+BOUGHT = "copilot"
+CHANGED = "tickets"
+
+
+class Gone(BaseModel):
+    """A signal that went dark with a change, and why."""
+
+    gate: str
+    subject: str
+    why: str
+
+
+class Story(BaseModel):
+    """How the demo's systems came to their signals."""
+
+    first: str = Field(description="the release before the change")
+    letter: str = Field(description="the ticket in which a sentence was added")
+    version: str = Field(description="the dataset version that came of it")
+    dark: list[Gone] = Field(description="signals that the change darkened")
+    clear: list[str] = Field(description="gates and versions whose signals stayed clear")
+    mended: list[str] = Field(description="the runs that brought them back")
+    release: str
+    file: str = Field(description="the release as a file, relative to the workspace")
+    key: str = Field(description="fingerprint of the key that signed it")
+    genuine: bool = Field(description="whether another process, without workspace and key, found the file as it was signed")
+    tampered: str = Field(description="what it said of a copy with one byte changed")
+    bought: str = Field(description="the sentence on the bought system")
+
+
+def play(opened: OpenWorkspace, folder: Path) -> Story:
+    """Release, change, mend, release again, and verify.
+
+    Raises:
+        StellwerkError: a step did not do what it is to do.
+    """
+    opened.release.register(BOUGHT)
+    first = opened.release.make(SYSTEM)
+    letter = change_a_letter(folder)
+    version = opened.data.build(CHANGED).dataset
+    after = _signals(opened, SYSTEM)
+    dark = [Gone(gate=s.gate, subject=s.subject or "", why=s.reason) for s in after.signals if s.state == "dark"]
+    clear = [f"{s.gate} on {s.subject}" for s in after.signals if s.state == "clear"]
+    if not dark or after.releasable:
+        raise StellwerkError(f"a changed letter of {CHANGED} darkened nothing of {SYSTEM}, which is a fault")
+    mended = opened.mend(SYSTEM, run=True)
+    release = opened.release.make(SYSTEM)
+    file = folder / "releases" / f"{release.release.replace('@', '-')}.zip"
+    file.parent.mkdir(exist_ok=True)
+    done = opened.release.export(release.release, file, overwrite=True)
+    return Story(
+        first=first.release,
+        letter=letter,
+        version=version,
+        dark=dark,
+        clear=clear,
+        mended=[" ".join([run.operation.replace(".", " "), *map(str, run.values.values())]) for run in mended.started],
+        release=release.release,
+        file=str(file.relative_to(folder)),
+        key=done.key,
+        genuine=_verify(file, done.key).genuine,
+        tampered=_tampered(file, done.key),
+        bought=_signals(opened, BOUGHT).sentence,
+    )
+
+
+def _signals(opened: OpenWorkspace, system: str) -> SystemSignals:
+    found: SystemSignals = opened.signals(system).systems[0]
+    return found
+
+
+def _verify(file: Path, key: str) -> Verified:
+    """`release verify` in a process of its own, in a folder without a workspace."""
+    from stellwerk.release.answers import Verified
+
+    command = [sys.executable, "-m", "stellwerk", "release", "verify", str(file.absolute()), "--fingerprint", key, "--json"]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode not in (0, 1):
+        raise StellwerkError(f"release verify failed: {done.stderr.strip()}")
+    return Verified.model_validate_json(done.stdout)
+
+
+def _tampered(file: Path, key: str) -> str:
+    """What verifying says of a copy in which one byte of a document is another."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        copy = Path(elsewhere) / file.name
+        with zipfile.ZipFile(file) as original, zipfile.ZipFile(copy, "w") as other:
+            for name in original.namelist():
+                content = bytearray(original.read(name))
+                if name.endswith("dossier.en.html"):
+                    content[len(content) // 2] ^= 1
+                other.writestr(name, bytes(content))
+        said = _verify(copy, key)
+    if said.genuine:
+        raise StellwerkError("a changed copy of the release passed its check, which is a fault")
+    return said.problems[0]

@@ -1,0 +1,176 @@
+"""The first steps in a workspace: try a file, describe an AI system, register a bought AI tool.
+
+What a person decides is a file in git: the page shows it before it is written, and never replaces one that is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from sqlalchemy import select
+from starlette.responses import RedirectResponse, Response
+
+from stellwerk.doors import guard
+from stellwerk.doors.web import drafts
+from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.errors import UserError
+from stellwerk.operation import find
+from stellwerk.record import tables
+from stellwerk.runs import exchange, execution, queue
+
+if TYPE_CHECKING:
+    from stellwerk.workspace import Workspace
+
+router = APIRouter()
+Text = Annotated[str, Form()]
+RUNS = ("dataset", "index", "prompt", "model", "adapter", "settings", "tool", "app", "service", "policy")  # kinds to bind
+FIELDS = [
+    "name",
+    "title",
+    "purpose",
+    "owner",
+    "role",
+    "provider",
+    "product",
+    "kind",
+    "region",
+    "retention",
+    "terms",
+    "agreement",
+]  # of both forms
+MOST = 200  # assets to choose from
+
+
+@router.get("/begin/file")
+def choose(request: Request) -> Response:
+    """The form that takes a file."""
+    return page(request, "begin_file.html", fault="", tried=None)
+
+
+@router.post("/begin/file")
+def look(request: Request, file: Annotated[UploadFile, File()]) -> Response:
+    """Show what is in a file that was sent."""
+    operation = find("data.try")
+    guard.require(request, operation)
+    workspace = workspace_of(request)
+    try:
+        if not file.filename:
+            raise UserError(text(request, "Choose a file first."))
+        with workspace.store.partial() as place:
+            with place.open("wb") as target:
+                shutil.copyfileobj(file.file, target)
+            kept = exchange.keep(workspace, place, file.filename)
+        tried = execution.call(workspace, operation, {"file": kept.reference})
+    except UserError as error:
+        return page(request, "begin_file.html", 422, fault=str(error), tried=None)
+    from stellwerk.jobs.data.trying import name_for
+
+    shown = tried if isinstance(tried, Mapping) else tried.model_dump(mode="json")
+    name = name_for(Path(kept.name))
+    return page(request, "begin_file.html", fault="", tried=shown, reference=kept.reference, name=name, file=kept.name)
+
+
+@router.post("/begin/file/keep")
+def keep(request: Request, reference: Text = "", name: Text = "") -> Response:
+    """Put a file that was sent into the workspace, with a spec to begin with."""
+    operation = find("data.try")
+    guard.require(request, operation)
+    workspace = workspace_of(request)
+    drafts.check_name(request, workspace, "datasets", name)
+    values = exchange.received(workspace, operation, {"file": reference})
+    with exchange.at_hand(workspace, operation, operation.validate(values)) as (given, _):
+        place = workspace.root / "raw" / exchange.safe_name(given["file"].name)
+        drafts.write_new(place, given["file"].read_bytes())
+    operation.function(place, save=True, name=name, workspace=workspace)
+    return RedirectResponse(f"/operations/data.build?dataset={quote(name)}", 303)
+
+
+@router.get("/begin/system")
+def describe(request: Request) -> Response:
+    """The form that describes an AI system."""
+    return _form(request, "system", {})
+
+
+@router.post("/begin/system")
+def write_system(
+    request: Request, name: Text = "", title: Text = "", purpose: Text = "", owner: Text = "", role: Text = "",
+    binds: Annotated[list[str] | None, Form()] = None, do: Text = "show",
+) -> Response:  # fmt: skip
+    """Show the file of a system, or write it."""
+    from stellwerk.release.spec import System
+
+    fields = {"title": title, "purpose": purpose, "owner": owner, "role": role, "binds": binds or []}
+    draft = drafts.Draft("systems", name, System, fields)
+    return _drafted(request, "system", {"name": name, **fields}, [draft], do)
+
+
+@router.get("/begin/service")
+def ask(request: Request) -> Response:
+    """The form that registers a bought AI tool."""
+    return _form(request, "service", {})
+
+
+@router.post("/begin/service")
+def write_service(
+    request: Request, name: Text = "", provider: Text = "", product: Text = "", kind: Text = "service", purpose: Text = "",
+    owner: Text = "", region: Text = "", retention: Text = "", terms: Text = "", agreement: Text = "", do: Text = "show",
+) -> Response:  # fmt: skip
+    """Show the files of a bought tool and of the AI system that it makes, or write them and have the tool registered."""
+    from stellwerk.release.services import Service
+    from stellwerk.release.spec import System
+
+    known = {"purpose": purpose, "owner": owner}
+    bought = {
+        "provider": provider, "product": product, "kind": kind, **known, "region": region, "retention": retention,
+        "terms": terms, "processor_agreement": agreement,
+    }  # fmt: skip
+    system = {"title": product, **known, "role": "deployer", "binds": [f"{kind}/{name}"]}
+    files = [drafts.Draft("services", name, Service, bought), drafts.Draft("systems", name, System, system)]
+    return _drafted(request, "service", {"name": name, **bought, "agreement": agreement}, files, do)
+
+
+def _drafted(request: Request, form: str, typed: Mapping[str, Any], files: list[drafts.Draft], do: str) -> Response:
+    """Show new files, or write them; a mistake stands above the form, with all that was typed."""
+    workspace = workspace_of(request)
+    register = find("release.register")
+    guard.require(request, register)
+    name = str(typed["name"])
+    try:
+        for draft in files:
+            draft.check(request, workspace)
+        if do != "write":
+            return _form(request, form, typed, files=files)
+        for draft in files:
+            drafts.write_new(workspace.root / draft.place, draft.text.encode())
+        if form == "service":
+            queue.enqueue(workspace, register, {"service": name})
+    except UserError as error:
+        return _form(request, form, typed, str(error))
+    return RedirectResponse(f"/systems/{quote(name, safe='')}", 303)
+
+
+def _form(
+    request: Request, form: str, typed: Mapping[str, Any], fault: str = "", files: list[drafts.Draft] | None = None
+) -> Response:
+    return page(
+        request,
+        f"begin_{form}.html",
+        422 if fault else 200,
+        typed={**dict.fromkeys(FIELDS, ""), "binds": [], **typed},
+        fault=fault,
+        files=files or [],
+        assets=_assets(workspace_of(request)),
+    )
+
+
+def _assets(workspace: Workspace) -> list[str]:
+    """What a system can bind, by kind and name."""
+    asset = tables.asset.c
+    query = select(asset.kind, asset.name).where(asset.kind.in_(RUNS)).order_by(asset.kind, asset.name).limit(MOST)
+    with workspace.record.database.reading() as connection:
+        return [f"{kind}/{name}" for kind, name in connection.execute(query)]

@@ -1,0 +1,143 @@
+"""How an AI system stands: what it binds now, the signals of its gates, and whether it would be released, with the reasons.
+
+Everything is read from the system's file and the record at this moment; nothing of it is kept. A release is granted exactly
+when every binding resolves, every signal passes, and every role that must sign has signed for just these versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from stellwerk import gates
+from stellwerk.findings import status
+from stellwerk.gates import Gate, Signal, State, Waiver
+from stellwerk.jobs import JOBS
+from stellwerk.record.journal import canonical
+from stellwerk.record.record import Version, version_id
+from stellwerk.release import candidate, decisions, defaults, derived, words
+from stellwerk.release.candidate import Bound
+from stellwerk.release.decisions import SignOff
+from stellwerk.release.spec import System, names, read
+from stellwerk.specfile import SpecFile
+from stellwerk.workspace import Workspace
+
+__all__ = ["Bound", "SignOff", "Standing", "names", "standing"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An AI system as it stands now.
+
+    Attributes:
+        bound: what its file binds, in the order of the file.
+        closure: the bound versions and all that they descend from, nearest first.
+        edges: within the closure: the version that was made, and the one that it was made from.
+        digest: of the candidate: the system's identity and the bound versions; sign-offs hold for this digest alone.
+        gates: that have to pass, with their overrides.
+        overridden: the reason for each default gate with another threshold, age or severity.
+        not_required: the reason for each default gate that is not required.
+        needs: by name of a gate on facts, the facts that have to be known.
+        signals: worst first, then by job and gate.
+        waivers: that hold now, whether or not they let anything pass.
+        sign_offs: that were given and hold now, for whichever candidate.
+        unsigned: roles that must sign and have not signed this candidate.
+        open_findings: on the closure, the most severe first.
+        reasons: why it would not be released, a sentence each.
+    """
+
+    name: str
+    spec: System
+    spec_file: SpecFile
+    bound: list[Bound]
+    closure: list[Version]
+    edges: list[tuple[str, str]]
+    candidate: gates.Candidate
+    digest: str
+    gates: list[Gate]
+    overridden: dict[str, str]
+    not_required: dict[str, str]
+    signals: list[Signal]
+    waivers: list[Waiver]
+    sign_offs: list[SignOff]
+    unsigned: list[str]
+    open_findings: list[dict[str, Any]]
+    releasable: bool
+    reasons: list[str]
+
+    @property
+    def jobs(self) -> dict[str, State | None]:
+        """The state of each job: the worst of its signals, None where no gate requires anything of it."""
+        by_job: dict[str, list[State]] = {job.name: [] for job in JOBS}
+        for signal in self.signals:
+            by_job.setdefault(signal.gate.job, []).append(signal.state)
+        return {job: gates.worst(states) for job, states in by_job.items()}
+
+
+def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, now: datetime | None = None) -> Standing:
+    """Read how a system stands.
+
+    Args:
+        workspace: with its file and the record.
+        name: of the system.
+        spec: its file, where it was read before, such as one that a run was submitted with.
+        now: with time zone.
+
+    Raises:
+        UserError: there is no such system, or its file is wrong.
+    """
+    now = now or datetime.now(UTC)
+    file = spec or read(workspace, name)
+    system = file.check(System)
+    roots = candidate.load(workspace.record, system.binds)
+    required = defaults.lay_over(file, system, roots.frontier)
+    found = candidate.evidence(workspace.record, roots, required.gates)
+    findings = status.on_versions(workspace.record, [version.id for version in roots.closure], now)
+    measured = [*found.measured, *derived.measure(roots, required, findings, now)]
+    judged = candidate.candidate(roots, found, now)
+    decided = decisions.of_system(workspace.record, name, now)
+    signals = gates.signals(required.gates, judged, measured, decided.waivers, now)
+    digest = candidate_digest(name, system, roots.bound)
+    signed = {sign.role for sign in decided.sign_offs if sign.candidate == digest}
+    unsigned = [role for role in system.sign_offs if role not in signed]
+    reasons = [f"{one.reference}: {one.problem}" for one in roots.bound if one.problem]
+    reasons += [_sentence(signal) for signal in _sorted(signals) if not signal.passes and signal.why != "unbound"]
+    reasons += [f"{role} has not signed these versions" for role in unsigned]
+    return Standing(
+        name=name,
+        spec=system,
+        spec_file=file,
+        bound=roots.bound,
+        closure=roots.closure,
+        edges=roots.edges,
+        candidate=judged,
+        digest=digest,
+        gates=required.gates,
+        overridden=required.overridden,
+        not_required=required.not_required,
+        signals=_sorted(signals),
+        waivers=decided.waivers,
+        sign_offs=decided.sign_offs,
+        unsigned=unsigned,
+        open_findings=[finding for finding in findings if finding["status"] == "open"],
+        releasable=not reasons,
+        reasons=reasons,
+    )
+
+
+def candidate_digest(name: str, system: System, bound: list[Bound]) -> str:
+    """What a sign-off holds for: the system's identity and the versions that it binds; what is missing counts by its name."""
+    versions = sorted(one.version.id if one.version else one.reference for one in bound)
+    return hashlib.sha256(canonical([version_id("system", name, system.identity), versions])).hexdigest()
+
+
+def _sorted(signals: list[Signal]) -> list[Signal]:
+    """Worst first, then by job, gate and version."""
+    return sorted(signals, key=lambda s: (-gates.WORST[s.state], s.gate.job, s.gate.name, s.subject.ref if s.subject else ""))
+
+
+def _sentence(signal: Signal) -> str:
+    about = f" on {signal.subject.ref}" if signal.subject else ""
+    return f"{signal.gate.name}{about} is {words.STATES[signal.state]}: {words.reason(signal, 'en')}"
