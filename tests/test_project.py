@@ -24,12 +24,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 # What only some operations need, so that neither the help nor the registry of operations may load it.
+# The base draws the pictures of pages and dossiers; what works on data is an extra.
 HEAVY = {
-    "altair",
     "daft",
     "deltalake",
     "duckdb",
-    "numpy",
     "pandas",
     "polars",
     "pyarrow",

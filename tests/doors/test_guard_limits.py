@@ -158,6 +158,28 @@ def test_tricks_with_paths_lead_nowhere(local_server: Server, login_server: Serv
         assert b"scopes" not in answer
 
 
+@pytest.mark.parametrize("path", ["/a/../b", "/a/./b", "/..", "/a//b", "/a%5Cb", "/a%2F..%2Fb", "/a%00", "/a%0Ab", "//a"])
+def test_a_path_that_another_program_may_read_otherwise_is_refused(local_server: Server, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{local_server.port}\r\nConnection: close\r\n\r\n"
+    assert local_server.raw(head.encode()).startswith(b"HTTP/1.1 400")
+
+
+def test_a_request_that_is_answered_before_its_end_does_not_hold_its_connection(
+    local_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "HEAD", 1.0)
+    head = f"POST /api/me HTTP/1.1\r\nHost: 127.0.0.1:{local_server.port}\r\nContent-Length: 2000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", local_server.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - began < 5
+
+
 def test_a_websocket_is_not_served(local_server: Server) -> None:
     head = f"GET /api/me HTTP/1.1\r\nHost: 127.0.0.1:{local_server.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     head += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -202,7 +202,7 @@ class Guard:
         host = request.headers.get("host", "").lower().removesuffix(":443" if self.policy.secure else ":80")
         if host not in self.policy.hosts:
             served = ", ".join(sorted(self.policy.hosts))
-            raise Refused(421, f"this server is not reached by that name; it serves: {served}", limits.CLOSE)
+            raise Refused(421, f"this server is not reached by that name; it serves: {served}")
         return host
 
     def _caller(self, request: Request) -> Caller:
@@ -256,7 +256,7 @@ def _check_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     empty = request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
     if kind != "application/json" and not (empty and not kind):
-        raise Refused(415, "the body must be JSON, with the header Content-Type: application/json", limits.CLOSE)
+        raise Refused(415, "the body must be JSON, with the header Content-Type: application/json")
 
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:

@@ -20,7 +20,7 @@ GRACE = 20.0  # seconds that a body may take in any case
 RATE = 16 * 1024  # bytes a second that it must bring on average after that
 ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"origin", b"sec-fetch-site", b"x-csrf-token")
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.\.?(?:/|$)")
-CLOSE = {"Connection": "close"}  # what was not read cannot be told from the next request
+CLOSE = {"Connection": "close"}  # where it is not plain what belongs to the next request
 
 
 def check_head(scope: Scope, limit: int) -> None:
@@ -35,16 +35,16 @@ def check_head(scope: Scope, limit: int) -> None:
     """
     head: list[tuple[bytes, bytes]] = scope["headers"]
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > TARGET:
-        raise Refused(414, f"the address is longer than {TARGET} bytes", CLOSE)
+        raise Refused(414, f"the address is longer than {TARGET} bytes")
     if len(head) > HEADERS or sum(len(name) + len(value) for name, value in head) > HEAD:
-        raise Refused(431, f"the request has over {HEADERS} headers, or over {HEAD} bytes of them", CLOSE)
+        raise Refused(431, f"the request has over {HEADERS} headers, or over {HEAD} bytes of them")
     names = [name for name, _ in head]
     if twice := next((name for name in ONCE if names.count(name) > 1), None):
         raise Refused(400, f"the header {twice.decode()} stands there more than once", CLOSE)
     if b"content-length" in names and b"transfer-encoding" in names:
         raise Refused(400, "the request says in two ways where its body ends", CLOSE)
     if _ODD.search(scope["path"]):
-        raise Refused(400, "the path holds .. or // or a sign that no path here has", CLOSE)
+        raise Refused(400, "the path holds .. or // or a sign that no path here has")
     length = next((value for name, value in head if name == b"content-length"), b"0")
     if not length.isdigit() or int(length) > limit:
         raise too_large(limit)
@@ -52,7 +52,7 @@ def check_head(scope: Scope, limit: int) -> None:
 
 def too_large(limit: int) -> Refused:
     """The refusal of a body over its limit."""
-    return Refused(413, f"the request is larger than the {limit / 2**20:.3g} MiB that it may have here", CLOSE)
+    return Refused(413, f"the request is larger than the {limit / 2**20:.3g} MiB that it may have here")
 
 
 class Body:

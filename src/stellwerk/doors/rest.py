@@ -34,8 +34,6 @@ from stellwerk.runs.queue import Queued
 from stellwerk.runs.reading import RunReport
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from stellwerk.workspace import Workspace
 
 VALIDATE = "validate-only"

@@ -96,7 +96,7 @@ def xlsx(tables: Sequence[TableOf], language: Language = "en") -> bytes:
     Raises:
         UserError: a table has more rows or columns than a sheet can hold.
     """
-    import xlsxwriter  # type: ignore[import-untyped]
+    import xlsxwriter
 
     for table in tables:
         if len(table.rows) > ROWS or len(table.columns) > COLUMNS:

@@ -287,7 +287,7 @@ def _page(request: Request, workspace: Workspace, form: Form) -> Response:
         job=job,
         title=results.headline(text(request, entry.title)),
         more=results.rest(text(request, entry.title)),
-        description=[text(request, " ".join(part.split())) for part in entry.description.split("\n\n")[1:]],
+        description=[text(request, part) for part in _paragraphs(entry)],
         said=lambda message: text(request, message),
         called=lambda name: text(request, name),
         job_title=job_titles(request).get(job, job),
@@ -303,6 +303,11 @@ def _page(request: Request, workspace: Workspace, form: Form) -> Response:
         links=results.links,
         label=results.label,
     )
+
+
+def _paragraphs(entry: Operation) -> list[str]:
+    """What the docstring says after its first line, a line each."""
+    return [" ".join(part.split()) for part in entry.description.split("\n\n")[1:]]
 
 
 def _without_downloads(result: Any) -> Any:
