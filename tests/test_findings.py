@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from stellwerk.errors import UserError
-from stellwerk.findings import status
+from stellwerk.findings import deciding, status
 from stellwerk.operation import find
 from stellwerk.record import tables
 from stellwerk.runs import execution
@@ -92,6 +93,24 @@ def test_assigning_keeps_the_status_and_its_day_and_deciding_keeps_the_owner(fou
     shown = found.call("show", finding="latest")
     assert [step.status for step in shown.decisions] == ["accepted", "accepted", "open", "open"]
     assert (shown.run, shown.operation, shown.details) == (found.run[:8], "data.build", {"rows": 2})
+
+
+def test_assigning_hides_neither_who_accepted_nor_why(found: Found) -> None:
+    key = found.add("high")
+    found.call("accept", finding=key, reason="a test export", until=SOON, person="Anna Berg")
+    found.call("assign", finding=key, owner="Max Roth", person="Jo Rat")
+    (row,) = status.find(found.record, datetime.now(UTC))
+    assert (row["status"], row["reason"], found.record.name_of(row["person"])) == ("accepted", "a test export", "Anna Berg")
+    assert found.record.name_of(row["owner"]) == "Max Roth"
+    assert [step.person for step in found.call("show", finding=key).decisions] == ["Anna Berg", "Jo Rat"]
+
+
+def test_the_last_day_that_is_named_is_taken(found: Found) -> None:
+    now = datetime(2026, 11, 22, 11, tzinfo=UTC)
+    with pytest.raises(UserError) as told:
+        deciding.end_of(date(2028, 1, 1), now)
+    last = date.fromisoformat(re.search(r"at most (\S+),", str(told.value))[1])
+    assert deciding.end_of(last, now).startswith(str(last))
 
 
 def test_the_row_of_a_finding_is_never_changed_and_no_name_stands_in_a_decision(found: Found) -> None:

@@ -120,24 +120,30 @@ def plain(world: World, gate: Gate, version: str) -> str:
     ]
     states = []
     for others in itertools.product(*groups):
-        last = None
+        last, hardest = None, 0
         for m in world.measured:
             right = m.metric == gate.metric and m.metric_version == gate.metric_version and m.complete
             exactly = {version, *others} <= set(m.subjects) and set(m.subjects) <= here
             if right and exactly and all(suites[name] in m.instruments for name in gate.with_):
-                last = m if last is None or m.created > last.created else last
-        states.append("dark" if last is None else judged(world, gate, [version, *others], last))
+                last = m if last is None or (m.met or m.created) > (last.met or last.created) else last
+                hardest = max(hardest, m.n if m.value is not None and not inside(gate, m.value) else 0)
+        states.append("dark" if last is None else judged(world, gate, [version, *others], last, hardest))
     order = ["stop", "dark", "caution", "clear"]
     return min(states, key=order.index) if states else "dark"
 
 
-def judged(world: World, gate: Gate, versions: list[str], m: Measured) -> str:
+def inside(gate: Gate, value: float) -> bool:
     low, high = (gate.min if gate.min is not None else -1e9), (gate.max if gate.max is not None else 1e9)
+    return low <= value <= high
+
+
+def judged(world: World, gate: Gate, versions: list[str], m: Measured, hardest: int) -> str:
     if m.value is None:
         return "dark"
-    if not low <= m.value <= high:
+    if not inside(gate, m.value):
         return "stop"
-    crosses = any(bound is not None and not low <= bound <= high for bound in (m.low, m.high))
+    crosses = any(bound is not None and not inside(gate, bound) for bound in (m.low, m.high))
+    crosses = crosses or m.n < hardest
     old = gate.days is not None and (NOW - datetime.fromisoformat(m.created)) > timedelta(days=gate.days)
     few = gate.min_n is not None and (m.n or 0) < gate.min_n
     return "caution" if crosses or old or few or world.loose & set(versions) else "clear"
@@ -169,7 +175,7 @@ def some_gates(draw: st.DrawFn) -> list[Gate]:
 def worlds(draw: st.DrawFn) -> World:
     """Any system after any sequence of changes and measurements."""
     world = World(tuple(draw(st.lists(st.sampled_from(sorted(ASSETS)), min_size=1, max_size=5, unique=True))))
-    for _ in range(draw(st.integers(0, 14))):
+    for number in range(draw(st.integers(0, 14))):
         if draw(st.integers(0, 3)) == 0:
             world.change(draw(st.sampled_from(sorted(ASSETS))))
             continue
@@ -187,6 +193,7 @@ def worlds(draw: st.DrawFn) -> World:
             complete=draw(st.sampled_from([True, True, True, False])),
             instruments=frozenset(draw(st.lists(st.sampled_from(SUITES), max_size=3))),
             age=draw(st.sampled_from([0.0, 0.0, 5.0, 20.0])),
+            met=draw(st.sampled_from(["", "", (NOW + timedelta(seconds=number)).isoformat(timespec="microseconds")])),
         )
     world.loose = frozenset(draw(st.lists(st.sampled_from(world.versions()), max_size=2)))
     return world
@@ -275,6 +282,26 @@ def test_the_latest_counts_and_not_the_best_and_a_part_of_the_cases_never() -> N
     assert (signal.state, signal.attempts, signal.measurement) == ("stop", 2, world.measured[1])
 
 
+def test_what_a_run_took_from_the_record_counts_again_as_the_latest() -> None:
+    world = World(("reply",))
+    gate = Gate(name="good", job="prompts", concerns=("prompt",), metric="accuracy", min=0.8, days=10)
+    strict = world.measure([world.now("reply")], value=0.5)
+    world.measure([world.now("reply")], value=0.9)
+    assert [s.state for s in world.signals([gate])] == ["clear"]
+    world.measured[0] = replace(strict, met=(NOW + timedelta(hours=1)).isoformat(timespec="microseconds"))
+    assert [(s.state, s.attempts) for s in world.signals([gate])] == [("stop", 2)]
+
+
+def test_passing_on_fewer_cases_than_those_that_failed_is_caution_at_best() -> None:
+    world = World(("reply",))
+    gate = Gate(name="good", job="prompts", concerns=("prompt",), metric="accuracy", min=0.8)
+    for value, n, state in ((0.9, 10, "clear"), (0.5, 50, "stop"), (0.9, 49, "caution"), (0.9, 50, "clear")):
+        world.measure([world.now("reply")], value=value, n=n)
+        (signal,) = world.signals([gate])
+        assert signal.state == state
+        assert state != "caution" or (signal.why, signal.facts) == ("fewer", {"n": 49, "more": 50})
+
+
 def test_one_of_two_models_that_was_not_measured_leaves_the_gate_dark_unless_the_gate_names_the_other() -> None:
     world = World(("reply", "writer", "judge"))
     both = Gate(name="good", job="prompts", concerns=("prompt", "model"), metric="accuracy", min=0.8)
@@ -313,6 +340,9 @@ def test_what_is_bound_and_not_in_the_record_is_dark() -> None:
     assert (signal.state, signal.why, signal.facts) == ("dark", "unbound", {"reference": "dataset/new@7"})
 
 
+others = st.sampled_from([{"max": 0.9}, {"metric": "accuracy"}, {"days": None}, {"min_n": 9}, {"with_": ("suite/easy",)}])
+
+
 @st.composite
 def waived(draw: st.DrawFn) -> tuple[World, Gate, Waiver]:
     world = World(("faq", "mails"))
@@ -322,6 +352,7 @@ def waived(draw: st.DrawFn) -> tuple[World, Gate, Waiver]:
     waiver = Waiver(
         id="w", gate=draw(st.sampled_from(["few", "other"])), asset=draw(st.sampled_from(["dataset/faq", "dataset/x"])),
         state=draw(st.sampled_from(["caution", "stop"])), value=draw(values), person="Anna", reason="because",
+        asks=draw(st.sampled_from([gate.asks, gate.asks, gate.asks, gate.model_copy(update=draw(others)).asks])),
         until=(NOW + timedelta(days=draw(st.sampled_from([-1, 1])))).isoformat(),
     )  # fmt: skip
     return world, gate, waiver
@@ -334,6 +365,7 @@ def test_a_waiver_lets_pass_only_what_it_was_given_for(drawn: tuple[World, Gate,
     for bare, signal in zip(world.signals([gate]), world.signals([gate], [waiver]), strict=True):
         assert signal.subject is not None
         meant = waiver.gate == "few" and waiver.asset == f"dataset/{signal.subject.name}" and waiver.until > NOW.isoformat()
+        meant = meant and waiver.asks == gate.asks
         value = bare.measurement.value if bare.measurement else None
         no_worse = waiver.state == "stop" and None not in (waiver.value, value) and value <= max(waiver.value, 0.5)
         covered = meant and (bare.state == "caution" or (bare.state == "stop" and no_worse))

@@ -597,7 +597,7 @@ def flow(how: str = "sleep", *, run: "Run"):
     return "end"
 
 flow.__module__ = "stellwerk.probe.operations"
-flow.__annotations__ = {"how": str, "return": str, "run": object}
+flow.__annotations__ = {"how": str, "return": str, "run": "Run"}
 operation.operation(example={})(flow)
 runs.code_digest = lambda module: "code 1"
 workspace = Workspace(Path(sys.argv[1]))

@@ -23,7 +23,7 @@ NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
 Why = Literal[
     "inside",  # clear
     "outside",  # stop
-    "interval", "few", "expired", "unpinned", "waived",  # caution
+    "interval", "few", "fewer", "expired", "unpinned", "waived",  # caution
     "never", "older", "instrument", "definition", "others", "incomplete", "no_value",  # dark
     "nothing", "unresolved", "unbound",  # dark, since the candidate lacks something
 ]  # fmt: skip
@@ -71,6 +71,11 @@ class Gate(BaseModel):
             raise ValueError(f"among names {min(unknown)}, which is not among the kinds that are measured together")
         return self
 
+    @property
+    def asks(self) -> dict[str, Any]:
+        """What it asks for; where that changes, a waiver that was given before holds no longer."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"name", "job", "severity", "by", "title"})
+
     def holds(self, value: float) -> bool:
         """Whether a value is inside the threshold."""
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
@@ -111,6 +116,7 @@ class Measured:
         instruments: ids of the versions that it was measured with.
         created: ISO 8601 in UTC.
         run: that took it; empty for what was read from the record itself.
+        met: when a run last came to just this, by doing the step or by taking it from the record; `created` if left out.
     """
 
     id: str
@@ -126,7 +132,13 @@ class Measured:
     instruments: frozenset[str]
     created: str
     run: str = ""
+    met: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """The greatest is the latest."""
+        return (self.met or self.created, self.id)
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,7 @@ class Waiver:
 
     Attributes:
         asset: `kind/name` of the subject that it was given for.
+        asks: what the gate asked for then.
         state: that it was given for; one for a caution lets no stop pass.
         value: that it was given for; a worse one is not covered.
         until: ISO 8601 in UTC.
@@ -148,6 +161,7 @@ class Waiver:
     person: str
     reason: str
     until: str
+    asks: Mapping[str, Any]
     authenticated: bool = False
 
 
@@ -285,11 +299,13 @@ def _judge_together(
     ]  # fmt: skip
     if not matching:
         return Signal(gate, subjects[0], "dark", *_absent(gate, subjects, candidate, measured, instruments))
-    latest = max(matching, key=lambda m: (m.created, m.id))
-    return Signal(gate, subjects[0], *_value(gate, subjects, latest, now), latest, len(matching))
+    latest = max(matching, key=lambda m: m.order)
+    return Signal(gate, subjects[0], *_value(gate, subjects, latest, matching, now), latest, len(matching))
 
 
-def _value(gate: Gate, subjects: Sequence[Subject], m: Measured, now: datetime) -> tuple[State, Why, dict[str, Any]]:
+def _value(
+    gate: Gate, subjects: Sequence[Subject], m: Measured, attempts: Sequence[Measured], now: datetime
+) -> tuple[State, Why, dict[str, Any]]:
     """Judge the measurement that counts."""
     if m.value is None:
         return "dark", "no_value", {}
@@ -299,11 +315,17 @@ def _value(gate: Gate, subjects: Sequence[Subject], m: Measured, now: datetime) 
         return "caution", "interval", {}
     if gate.min_n is not None and (m.n or 0) < gate.min_n:
         return "caution", "few", {"n": m.n or 0, "wanted": gate.min_n}
+    if m.n is not None and (more := max((a.n or 0 for a in attempts if _fails(gate, a)), default=0)) > m.n:
+        return "caution", "fewer", {"n": m.n, "more": more}
     if gate.days is not None and datetime.fromisoformat(m.created) + timedelta(days=gate.days) < now:
         return "caution", "expired", {"days": gate.days, "measured": m.created}
     if m.run and (loose := [s.ref for s in subjects if not s.pinned]):
         return "caution", "unpinned", {"subject": loose[0]}
     return "clear", "inside", {}
+
+
+def _fails(gate: Gate, m: Measured) -> bool:
+    return m.value is not None and not gate.holds(m.value)
 
 
 def _absent(
@@ -331,7 +353,7 @@ def _last(gate: Gate, subject: Subject, candidate: Candidate, on: Mapping[tuple[
 
 
 def _waive(signal: Signal, waivers: Sequence[Waiver], now: datetime) -> Signal:
-    """Let a caution or a stop pass where a person took that on, for this value or a better one."""
+    """Let a caution or a stop pass where a person took that on, for what the gate asks and for this value or a better one."""
     if signal.state not in ("caution", "stop") or signal.subject is None:
         return signal
     asset = f"{signal.subject.kind}/{signal.subject.name}"
@@ -343,7 +365,7 @@ def _waive(signal: Signal, waivers: Sequence[Waiver], now: datetime) -> Signal:
 
 
 def _covers(waiver: Waiver, signal: Signal, now: datetime) -> bool:
-    if datetime.fromisoformat(waiver.until) < now:
+    if datetime.fromisoformat(waiver.until) < now or waiver.asks != signal.gate.asks:
         return False
     if signal.state == "caution":
         return True

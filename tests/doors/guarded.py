@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,16 @@ class Server:
         return client
 
     def raw(self, data: bytes, seconds: float = 10) -> bytes:
-        """What the server answers to bytes, up to the end of the connection or of the wait."""
+        """What the server answers to bytes, up to the end of the connection or until nothing more comes."""
+        found = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
-            connection.sendall(data)
-            found = b""
-            try:
+            with suppress(OSError):
+                connection.sendall(data)
+            with suppress(OSError):
                 while part := connection.recv(65536):
                     found += part
-            except (TimeoutError, ConnectionResetError):
-                pass
-            return found
+                    connection.settimeout(0.5)
+        return found
 
     def _routes(self, static: Path) -> list[Route | Mount]:
         async def page(request: Request) -> Response:

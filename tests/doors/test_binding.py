@@ -25,6 +25,7 @@ def test_nothing_listens_beyond_this_machine_without_login_and_tls(tmp_path: Pat
         ("127.0.0.1", behind),
         ("127.0.0.1", {"names": ["s.example"]}),
         ("127.0.0.1", {"login": True}),
+        ("127.0.0.1", {"behind_proxy": True, "names": ["localhost:9000"]}),
     ]:
         with pytest.raises(UserError, match="stellwerk access account NAME"):
             binding.policy_for(workspace, host, 8000, **options)

@@ -107,6 +107,9 @@ WEAK: dict[str, Any] = {
                     created=DATE, status="open", owner=None, reason=None, until=None),
         FindingPart(id="f2", rule="schema_change", severity="low", title="a column came", versions=["dataset/letters@2"],
                     created=DATE, status="accepted", owner="Ida Amt", reason="harmless", until=DATE),
+        FindingPart(id="f3", rule="leak", severity="critical", title="a key in a letter", versions=["dataset/letters@2"],
+                    created=DATE, status="accepted", owner="Ida Amt", person="Jo Rat", authenticated=False, reason="revoked",
+                    until=DATE),
     ],
     "overrides": [OverridePart(gate="data.erased", required=False, changes={}, reason="no persons in it")],
 }  # fmt: skip

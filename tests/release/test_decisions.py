@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from office import Office
@@ -53,6 +54,21 @@ def test_a_worse_value_is_no_longer_covered_and_a_better_one_is(stopped: Office)
     for value, state in ((4, "stop"), (2, "caution"), (0, "clear")):
         stopped.measured("data_tests_failed", value, tickets)
         assert stopped.states()["data.tests", "dataset/tickets@1"] == state
+
+
+@pytest.mark.parametrize("change", [{"metric": "toxic", "min": None, "max": 0.9}, {"min": 0.9}, {"min_n": 5}])
+def test_a_waiver_holds_for_what_the_gate_asked_and_nothing_else(office: Office, change: dict[str, Any]) -> None:
+    office.built()
+    for metric in ("accuracy", "toxic"):
+        office.measured(metric, 0.95 if metric == "toxic" else 0.3, office.version("dataset/tickets"))
+    gate = {"name": "own", "job": "data", "concerns": "dataset", "asset": "tickets", "metric": "accuracy", "min": 0.8}
+    office.system(gates=[gate])
+    office.call("release.waive", system="desk", gate="own", reason="a pilot", until=SOON)
+    assert office.now().releasable
+    office.system(gates=[{**gate, **change}])
+    assert office.states()["own", "dataset/tickets@1"] == "stop"
+    office.system(gates=[{**gate, "severity": "error", "title": {"en": "Good answers"}}])
+    assert office.now().releasable
 
 
 def test_what_is_clear_or_dark_or_not_there_cannot_be_waived(stopped: Office) -> None:

@@ -64,12 +64,12 @@ def test_what_is_weak_is_named_with_person_date_and_reason(language: Language) -
     assert isinstance(part, Prose)
     said = "\n".join(part.points)
     own = {
-        "en": ("Asks data.kept", "Not authenticated: 2 of 3"),
-        "de": ("Verlangt data.kept", "Nicht authentifiziert: 2 von 3"),
+        "en": ("Asks data.kept", "Not authenticated: 3 of 4"),
+        "de": ("Verlangt data.kept", "Nicht authentifiziert: 3 von 4"),
     }
-    for fact in ("Max Amt", "a pilot", "2027", "a column went", "2026", "12", *own[language]):
+    for fact in ("Max Amt", "a pilot", "2027", "a column went", "a key in a letter", "Jo Rat", "2026", "12", *own[language]):
         assert fact in said
-    assert "a column came" not in said, "it was accepted"
+    assert "a column came" not in said, "it was accepted, and is of low severity"
     assert part.state == "caution"
     sound = section(dossier(head(), language), part.title)
     assert isinstance(sound, Prose)

@@ -48,6 +48,36 @@ def test_a_changed_row_darkens_exactly_the_gates_of_its_dataset_and_mend_clears_
     assert not built.call("mend", system="desk").runs
 
 
+def test_what_a_test_says_last_counts_though_it_was_remembered(built: Office) -> None:
+    strict, weak = [{"rows": {"min": 99}}], [{"rows": {"min": 1}}]
+    for tests, state in ((strict, "stop"), (weak, "clear"), (strict, "stop"), (weak, "clear")):
+        built.dataset("tickets", tests=tests)
+        report = built.call("data.test", dataset="tickets")
+        assert (report.failed > 0) == (state == "stop")
+        assert built.states()["data.tests", "dataset/tickets@1"] == state
+    built.dataset("tickets", tests=[*strict, *weak])
+    built.call("data.test", dataset="tickets")
+    built.dataset("tickets", tests=weak)
+    built.call("data.test", dataset="tickets")
+    assert built.states()["data.tests", "dataset/tickets@1"] == "caution", "one test passed where one of two failed"
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_system_that_no_gate_can_stop_is_not_released(office: Office, bare: bool) -> None:
+    office.made("prompt", "reply", text="Answer politely")
+    gate = {"name": "own", "job": "prompts", "concerns": "prompt", "metric": "accuracy", "min": 0.8, "severity": "warn"}
+    office.system(binds=["prompt/reply"], gates=[] if bare else [gate])
+    stands = office.now()
+    assert not stands.releasable
+    assert stands.reasons == ["no gate could stop it, so a release would prove nothing"]
+    (sentence, german) = (words.sentence(stands, language) for language in ("en", "de"))
+    assert sentence == f"desk cannot be released: {stands.reasons[0]}"
+    assert german.startswith("desk kann nicht freigegeben werden: kein Prüfpunkt")
+    tasks = office.call("mend", system="desk").tasks
+    assert ("desk", "ungated", True) in [(task.about, task.why, task.blocks) for task in tasks]
+    assert office.cli("signals", "desk") == 1
+
+
 def test_going_back_to_old_rows_brings_the_old_evidence_back(built: Office) -> None:
     before = built.version("dataset/mails")
     built.rows("mails", ["quite another mail on machines and noise"])
@@ -216,6 +246,8 @@ def test_junit_says_what_passes_fails_and_was_left_out(office: Office) -> None:
     assert (root.get("errors"), desk.get("failures")) == ("1", "2")
     with pytest.raises(UserError, match="is no folder"):
         office.call("signals", junit=office.root / "nowhere" / "x.xml")
+    with pytest.raises(UserError, match="is a folder; give the name of a file"):
+        office.call("signals", junit=office.root)
 
 
 def test_with_no_system_nothing_is_said_to_be_free(office: Office) -> None:

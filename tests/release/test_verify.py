@@ -191,6 +191,12 @@ def test_a_release_signed_anew_with_another_key_is_not_the_one_that_was_expected
     assert "not the key that was expected" in " ".join(verifying.check(forged, parcel.public).problems)
 
 
+@pytest.mark.parametrize("text", ["", "abc", "0" * 63, "no fingerprint"])
+def test_what_is_no_fingerprint_is_the_readers_mistake_and_not_the_files(parcel: Parcel, text: str) -> None:
+    with pytest.raises(UserError, match="expected 64 hexadecimal digits"):
+        parcel.desk.call("release.verify", file=str(parcel.file), fingerprint=text)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no file"):
         call("release.verify", file=str(tmp_path / "none.zip"))

@@ -147,11 +147,13 @@ def probe(probe_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.syspath_prepend(str(probe_folder))
     monkeypatch.setenv("PYTHONPATH", str(probe_folder))
     schedules._scheduled.cache_clear()
+    registry.packages.cache_clear()
     yield probe_folder
     for name in [name for name in sys.modules if name.startswith("probework")]:
         del sys.modules[name]
     registry._registry.pop("probework", None)
     schedules._scheduled.cache_clear()
+    registry.packages.cache_clear()
 
 
 @pytest.fixture(scope="session")

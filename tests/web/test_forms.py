@@ -62,6 +62,10 @@ def test_every_operation_has_a_form_with_all_its_parameters(visitor: Visitor, pa
     assert len(set(re.findall(r'\bid="([^"]+)"', text))) == len(re.findall(r'\bid="([^"]+)"', text))
 
 
+def test_no_parameter_has_a_name_that_the_pages_use_themselves() -> None:
+    assert not {name for entry in OPERATIONS.values() for name in entry.parameters} & forms.OURS
+
+
 @pytest.mark.parametrize("path", ASKED)
 def test_the_example_of_a_query_gives_what_python_gives(visitor: Visitor, company: Workspace, path: str) -> None:
     entry = OPERATIONS[path]
@@ -78,16 +82,14 @@ def test_the_example_of_a_query_gives_what_python_gives(visitor: Visitor, compan
     shown = visible(page.text)
     for part in results.parts(expected):
         for name, value in part.facts:
-            if isinstance(value, str) and name not in VOLATILE:
+            if part.key.partition(".")[0] not in ("next", "downloads") and isinstance(value, str) and name not in VOLATILE:
                 assert " ".join(value.split()) in shown, (name, value)
         if part.kind == "table":
-            rows = visitor.get(f"/operations/{path}", params={**asked, "table": part.key, "format": "csv"})
+            rows = visitor.get(f"/operations/{path}", params={**asked, "part": part.key, "as": "csv"})
             lines = rows.text.removeprefix("\ufeff").splitlines()
             assert lines[0].split(",") == part.columns
             assert len(lines) >= len(part.rows) + 1
-            assert (
-                visitor.get(f"/operations/{path}", params={**asked, "table": part.key, "format": "xlsx"}).content[:2] == b"PK"
-            )
+            assert visitor.get(f"/operations/{path}", params={**asked, "part": part.key, "as": "xlsx"}).content[:2] == b"PK"
 
 
 @pytest.mark.parametrize("path", RUNS)
@@ -97,7 +99,7 @@ def test_the_example_of_a_run_is_queued_with_its_parameters_or_refused_with_the_
         pytest.skip("it is not queued, since its values wait nowhere; see the test of secrets")
     given_ = {name: value for name, value in entry.example.items() if not isinstance(entry.parameters[name].marker, LocalPath)}
     sent = {name: value for name, value in fields.texts(given_).items() if value != "false"}
-    answer = desk.send(f"/operations/{path}", on=f"/operations/{path}", **sent)
+    answer = desk.submit(f"/operations/{path}", on=f"/operations/{path}", **sent)
     try:
         acting = workspace.acting(None, False)
         execution.prepare(acting, entry, execution.received(acting, entry, given_))
@@ -133,19 +135,19 @@ def test_an_address_fills_the_form_and_whatever_it_holds_is_text(visitor: Visito
 
 def test_form_and_yaml_say_the_same_both_ways(desk: Visitor) -> None:
     where = "/operations/data.export"
-    as_yaml = desk.send(where, on=where, dataset="tickets", format="chat", compress="true", user="text", switch="1").text
+    as_yaml = desk.submit(where, on=where, dataset="tickets", format="chat", compress="true", user="text", switch="1").text
     area = unescape(as_yaml.partition('name="yaml"')[2].partition(">")[2].partition("</textarea>")[0])
     assert "dataset: tickets" in area
     assert "compress: true" in area
     assert "# system:" in area
-    again = desk.send(where, on=where, yaml=area, switch="1").text
+    again = desk.submit(where, on=where, yaml=area, switch="1").text
     assert re.search(r'<option value="chat" selected>', again)
     assert re.search(r'id="field-compress"[^>]* checked', again)
     assert not re.search(r'id="field-tainted"[^>]* checked', again)
-    wrong = desk.send(where, on=where, yaml="dataset: tickets\ndataset: letters\n")
+    wrong = desk.submit(where, on=where, yaml="dataset: tickets\ndataset: letters\n")
     assert wrong.status_code == 422
     assert "line 2" in visible(wrong.text)
-    unknown = desk.send(where, on=where, yaml="dataset: tickets\nfolder: /etc\ncolour: red\n")
+    unknown = desk.submit(where, on=where, yaml="dataset: tickets\nfolder: /etc\ncolour: red\n")
     assert unknown.status_code == 422
     assert "colour: There is no such parameter." in visible(unknown.text)
 
@@ -173,11 +175,11 @@ def test_secrets_are_never_shown_again_and_stand_in_no_address(desk: Visitor) ->
     where, secret = "/operations/data.erase", "customer = 'K-4711'"
     text = desk.get(where, params={"dataset": "tickets", "where": secret}).text
     assert "K-4711" not in text.partition("<main")[2]
-    wrong = desk.send(where, on=where, dataset="nothing", where=secret)
+    wrong = desk.submit(where, on=where, dataset="nothing", where=secret)
     assert wrong.status_code == 422
     assert "nothing" in visible(wrong.text)
     assert "K-4711" not in wrong.text
-    switched = desk.send(where, on=where, dataset="tickets", where=secret, switch="1")
+    switched = desk.submit(where, on=where, dataset="tickets", where=secret, switch="1")
     assert "K-4711" not in switched.text
     assert "where" not in unescape(switched.text.partition('name="yaml"')[2].partition("</textarea>")[0])
 
@@ -186,16 +188,21 @@ def test_a_file_is_sent_with_the_form(desk: Visitor) -> None:
     where = "/operations/data.try"
     token = re.search(r'name="csrf" value="([^"]*)"', desk.read(where))
     assert token
-    files = {"csrf": (None, token[1]), "file": ("letters.csv", b"id;text\n1;The pump stands still\n2;Where is my invoice?\n")}
+    files = {
+        "csrf": (None, token[1]),
+        "file": (
+            "letters.csv",
+            b"id;text\n" + b"".join(b"%d;The pump in hall %d stands still\n" % (n, n) for n in range(40_000)),
+        ),
+    }
     answer = desk.post(where, files=files)
     assert answer.status_code == 200, visible(answer.text)
-    assert re.search(r"rows 2\b", visible(answer.text))
+    assert re.search(r"rows 40,000\b", visible(answer.text))
     assert "letters.csv" in visible(answer.text)
-    assert "no path on the server" in visible(desk.send(where, on=where, file="/etc/passwd").text) or True
 
 
 def test_a_path_on_the_server_is_not_taken(desk: Visitor) -> None:
-    answer = desk.send("/operations/data.try", on="/operations/data.try", file="/etc/passwd")
+    answer = desk.submit("/operations/data.try", on="/operations/data.try", file="/etc/passwd")
     assert answer.status_code == 422
     assert "root:" not in answer.text
 
@@ -220,8 +227,8 @@ def test_command_and_rest_call_say_what_the_form_says(visitor: Visitor) -> None:
 
 
 def test_what_is_no_operation_has_no_page(visitor: Visitor) -> None:
-    for path in ("nothing", "data.nothing", "..", "data.build/nothing"):
-        assert visitor.get(f"/operations/{path}").status_code in (400, 404)
+    for path in ("nothing", "data.nothing", "data.build/nothing"):
+        assert visitor.get(f"/operations/{path}").status_code == 404
 
 
 # spec files
@@ -240,20 +247,20 @@ def spec_form(visitor: Visitor, folder: str, name: str) -> dict[str, str]:
 def test_a_spec_file_is_changed_if_it_is_right_and_nobody_else_changed_it(desk: Visitor) -> None:
     where, file = "/specs/datasets/tickets", desk.workspace.root / "datasets" / "tickets.yaml"
     form = spec_form(desk, "datasets", "tickets")
-    wrong = desk.send(where, on=where + "?edit=1", digest=form["digest"], content=form["content"] + "colour: red\n")
+    wrong = desk.submit(where, on=where + "?edit=1", digest=form["digest"], content=form["content"] + "colour: red\n")
     assert wrong.status_code == 422
     assert re.search(r"Line \d+ : there is no field 'colour'", visible(wrong.text))
     assert "colour: red" in unescape(wrong.text)
     assert file.read_text() == form["content"]
 
     changed = form["content"].replace("Hold tickets", "Hold <b>letters</b>").replace("\n", "\r\n")
-    done = desk.send(where, on=where + "?edit=1", digest=form["digest"], content=changed)
+    done = desk.submit(where, on=where + "?edit=1", digest=form["digest"], content=changed)
     assert done.status_code == 200
     assert file.read_text() == changed.replace("\r\n", "\n")
     assert "&lt;b&gt;letters" in done.text
     assert "<b>letters" not in done.text
 
-    late = desk.send(where, on=where + "?edit=1", digest=form["digest"], content=form["content"])
+    late = desk.submit(where, on=where + "?edit=1", digest=form["digest"], content=form["content"])
     assert late.status_code == 409
     assert "letters" in file.read_text()
     assert not list(file.parent.glob(".*"))
@@ -264,7 +271,7 @@ def test_a_new_spec_file_begins_with_what_it_needs(desk: Visitor) -> None:
     assert form["digest"] == ""
     assert form["content"].index("purpose:") < form["content"].index("# gates:")
     content = "purpose: Answer\nowner: o@example.com\nrole: deployer\nbinds: [dataset/tickets]\n"
-    done = desk.send("/specs/systems/desk", on="/specs/systems/desk?edit=1", digest="", content=content)
+    done = desk.submit("/specs/systems/desk", on="/specs/systems/desk?edit=1", digest="", content=content)
     assert done.status_code == 200
     assert (desk.workspace.root / "systems" / "desk.yaml").read_text() == content
 
@@ -275,7 +282,7 @@ def test_a_new_spec_file_begins_with_what_it_needs(desk: Visitor) -> None:
 )
 def test_no_other_file_is_reached(desk: Visitor, place: str) -> None:
     assert desk.get(f"/specs/{place}").status_code in (400, 404)
-    assert desk.send(f"/specs/{place}", digest="", content="a: 1\n").status_code in (400, 404)
+    assert desk.submit(f"/specs/{place}", digest="", content="a: 1\n").status_code in (400, 404)
 
 
 def test_only_whoever_may_administer_writes_spec_files() -> None:

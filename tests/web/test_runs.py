@@ -36,9 +36,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
                 finished=None if state == "running" else transaction.at,
                 error=f"datasets/tickets.yaml, line 3: {PLANTED}" if state == "failed" else None,
             )  # fmt: skip
+        hidden = {"dataset": "tickets", "where": {"keyed": "ab" * 32}, "reason": "asked"}
         transaction.insert(
-            tables.run, operation="data.erase", parameters={"dataset": "tickets", "where": {"keyed": "ab" * 32}, "reason": "asked"},
-            snapshots={}, code="c" * 64, state="failed", person=transaction.person, created=transaction.at, error="KeyError in erase.py, line 12",
+            tables.run, operation="data.erase", parameters=hidden, snapshots={}, code="c" * 64, state="failed",
+            person=transaction.person, created=transaction.at, error="KeyError in erase.py, line 12",
         )  # fmt: skip
     queue.enqueue(workspace, find("data.build"), {"dataset": "tickets"})
     with served(workspace) as address, Visitor(address) as visitor:
@@ -47,8 +48,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 
 
 def run_of(visitor: Visitor, **where: str) -> str:
-    found = [line for line in reading.lines(visitor.workspace.record, limit=100, **where).runs]
-    return found[0].id
+    return reading.lines(visitor.workspace.record, limit=100, **where).runs[0].id
 
 
 def test_the_list_shows_state_subject_person_and_steps(reader: Visitor) -> None:
@@ -119,7 +119,7 @@ def test_a_run_shows_steps_result_versions_measurements_and_findings(reader: Vis
     assert "data_tests_failed" in tested
     assert "Befunde" in tested
     assert "Was herauskam" in tested
-    rows = reader.get(f"/runs/{run_of(reader, operation='data.test')}?table=results&format=csv")
+    rows = reader.get(f"/runs/{run_of(reader, operation='data.test')}?part=results&as=csv")
     assert rows.text.count("\n") >= 2
 
 
@@ -142,7 +142,7 @@ def test_what_may_name_a_person_is_hidden_and_asked_for_again(reader: Visitor) -
     assert "abab" not in text
     assert "a fault of Stellwerk, not of your data" in visible(text)
     assert f'action="/runs/{run}/resume"' not in text
-    form = reader.send(f"/runs/{run}/again", on="/runs")
+    form = reader.submit(f"/runs/{run}/again", on="/runs")
     assert (form.url.path, form.url.params["dataset"], form.url.params["reason"]) == (
         "/operations/data.erase",
         "tickets",
@@ -154,17 +154,17 @@ def test_what_may_name_a_person_is_hidden_and_asked_for_again(reader: Visitor) -
 def test_a_run_is_started_again_stopped_and_gone_on_with(reader: Visitor) -> None:
     record = reader.workspace.record
     done = run_of(reader, operation="data.build", state="done")
-    answer = reader.send(f"/runs/{done}/again", on="/runs")
+    answer = reader.submit(f"/runs/{done}/again", on="/runs")
     new = answer.url.path.rpartition("/")[2]
     assert new != done
     assert record.rows(tables.run, tables.run.c.id == new)[0]["parameters"] == {"dataset": "tickets"}
     assert "waiting" in visible(answer.text)
     assert "No worker gives a sign of life" in visible(answer.text)
     assert f'data-events="/api/runs/{new}/events"' in answer.text
-    assert "cancelled" in visible(reader.send(f"/runs/{new}/cancel", on="/runs").text)
-    assert "there is nothing to cancel" in visible(reader.send(f"/runs/{new}/cancel", on="/runs").text)
-    assert "waiting" in visible(reader.send(f"/runs/{new}/resume", on="/runs").text)
-    reader.send(f"/runs/{new}/cancel", on="/runs")
+    assert "cancelled" in visible(reader.submit(f"/runs/{new}/cancel", on="/runs").text)
+    assert "there is nothing to cancel" in visible(reader.submit(f"/runs/{new}/cancel", on="/runs").text)
+    assert "waiting" in visible(reader.submit(f"/runs/{new}/resume", on="/runs").text)
+    reader.submit(f"/runs/{new}/cancel", on="/runs")
     assert reading.lines(record, limit=1, state="queued", operation="data.build").total == 1
 
 
@@ -187,7 +187,7 @@ def test_the_page_of_a_going_run_listens_to_its_events(reader: Visitor) -> None:
 
 
 def test_what_is_no_run_has_no_page(reader: Visitor) -> None:
-    for run in ("nothing", "0", "ffffffff", "%25"):
+    for run in ("nothing", "ffffffff", "%25"):
         assert reader.get(f"/runs/{run}").status_code in (400, 404)
 
 

@@ -116,12 +116,12 @@ def make(
             workspace = Workspace(folder)
             before = {version.ref for version in workspace.record.versions()}
             builds = build(workspace)
-        tests = test(workspace)
         versions = [workspace.record.resolve(report.dataset) for report in builds]
         comparison, _ = compare(folder, workspace.store, versions)
-        told = note.story or play(workspace, folder)
+        told = note.story or play(workspace, folder, note)
+        tests = test(workspace, [report.dataset for report in builds])
+        unchanged = not written and note.story is not None and all(report.dataset in before for report in builds)
         note = note.model_copy(update={"story": told})
-        unchanged = not written and all(report.dataset in before for report in builds)
         if not unchanged or note.seconds is None:
             note = note.model_copy(update={"seconds": time.monotonic() - started, "network": result(watch, note.port)})
             place.keep(folder, note)
@@ -184,23 +184,27 @@ def build(workspace: Workspace) -> list[BuildReport]:
     return reports
 
 
-def play(workspace: Workspace, folder: Path) -> Story:
+def play(workspace: Workspace, folder: Path, note: Note) -> Story:
     """Release the company's system, change a letter, and bring back what that darkened."""
+    from stellwerk.demo import folder as place
     from stellwerk.demo import story
+    from stellwerk.demo.company import DATASETS
     from stellwerk.doors.python import OpenWorkspace
     from stellwerk.doors.terminal import progress
 
     with progress() as listener:
         workspace.listener = listener
-        return story.play(OpenWorkspace(workspace), folder)
+        opened = OpenWorkspace(workspace)
+        return story.play(
+            opened, folder, DATASETS, note.begun, lambda begun: place.keep(folder, note.model_copy(update={"begun": begun}))
+        )
 
 
-def test(workspace: Workspace) -> list[TestReport]:
+def test(workspace: Workspace, versions: Sequence[str]) -> list[TestReport]:
     """Run the data tests that the specs ask for."""
-    from stellwerk.demo.company import DATASETS
     from stellwerk.doors.python import OpenWorkspace
 
-    return [OpenWorkspace(workspace).data.test(name) for name in DATASETS]
+    return [OpenWorkspace(workspace).data.test(version) for version in versions]
 
 
 def look(folder: Path) -> tuple[Comparison, list[Case]]:

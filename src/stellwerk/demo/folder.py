@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from stellwerk.demo.company import SPECS, SYSTEMS, file_text, generate
 from stellwerk.demo.network import Watched
-from stellwerk.demo.story import Story
+from stellwerk.demo.story import Begun, Story
 from stellwerk.errors import UserError
 from stellwerk.workspace import FILE, LOCK, STATE, Workspace, write_text
 
@@ -42,6 +42,7 @@ class Note(BaseModel):
     port: int = Field(0, description="at which the handbook's server answered last, so that its address stays")
     seconds: float | None = None
     network: Watched | None = None
+    begun: Begun | None = Field(None, description="how far the story is")
     story: Story | None = None
 
 

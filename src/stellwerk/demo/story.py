@@ -1,7 +1,7 @@
 """What the demo shows of signals: a release, a change of one source row, what goes dark, what mends it, the next release.
 
 Each step is an operation that a person can call. What happened once is kept in the demo's note, so that calling the demo again
-tells the same story and changes nothing.
+tells the same story and changes nothing, and one that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,15 +37,27 @@ class Gone(BaseModel):
     why: str
 
 
-class Story(BaseModel):
-    """How the demo's systems came to their signals."""
+class Change(BaseModel):
+    """A letter that was changed, and what that did to the signals."""
 
-    first: str = Field(description="the release before the change")
     letter: str = Field(description="the ticket in which a sentence was added")
     version: str = Field(description="the dataset version that came of it")
     dark: list[Gone] = Field(description="signals that the change darkened")
     clear: list[str] = Field(description="gates and versions whose signals stayed clear")
     mended: list[str] = Field(description="the runs that brought them back")
+
+
+class Begun(BaseModel):
+    """The story so far: what the record no longer shows once it went on."""
+
+    first: str = Field(description="the release before the change")
+    change: Change | None = None
+
+
+class Story(Change):
+    """How the demo's systems came to their signals."""
+
+    first: str = Field(description="the release before the change")
     release: str
     file: str = Field(description="the release as a file, relative to the workspace")
     key: str = Field(description="fingerprint of the key that signed it")
@@ -53,33 +66,39 @@ class Story(BaseModel):
     bought: str = Field(description="the sentence on the bought system")
 
 
-def play(opened: OpenWorkspace, folder: Path) -> Story:
-    """Release, change, mend, release again, and verify.
+def play(
+    opened: OpenWorkspace, folder: Path, datasets: Sequence[str], begun: Begun | None, keep: Callable[[Begun], None]
+) -> Story:
+    """Test and release, change, mend, release again, and verify.
+
+    Args:
+        opened: the workspace.
+        folder: of the workspace.
+        datasets: that are tested before the first release.
+        begun: what an earlier call that was interrupted has done.
+        keep: is told how far the story is.
 
     Raises:
         StellwerkError: a step did not do what it is to do.
     """
     opened.release.register(BOUGHT)
-    first = opened.release.make(SYSTEM)
-    letter = change_a_letter(folder)
-    version = opened.data.build(CHANGED).dataset
-    after = _signals(opened, SYSTEM)
-    dark = [Gone(gate=s.gate, subject=s.subject or "", why=s.reason) for s in after.signals if s.state == "dark"]
-    clear = [f"{s.gate} on {s.subject}" for s in after.signals if s.state == "clear"]
-    if not dark or after.releasable:
-        raise StellwerkError(f"a changed letter of {CHANGED} darkened nothing of {SYSTEM}, which is a fault")
-    mended = opened.mend(SYSTEM, run=True)
+    if begun is None:
+        for name in datasets:
+            opened.data.test(name)
+        begun = Begun(first=opened.release.make(SYSTEM).release)
+        keep(begun)
+    change = begun.change
+    if change is None:
+        change = _change(opened, folder)
+        keep(begun.model_copy(update={"change": change}))
+    opened.mend(SYSTEM, run=True)
     release = opened.release.make(SYSTEM)
     file = folder / "releases" / f"{release.release.replace('@', '-')}.zip"
     file.parent.mkdir(exist_ok=True)
     done = opened.release.export(release.release, file, overwrite=True)
     return Story(
-        first=first.release,
-        letter=letter,
-        version=version,
-        dark=dark,
-        clear=clear,
-        mended=[" ".join([run.operation.replace(".", " "), *map(str, run.values.values())]) for run in mended.started],
+        **change.model_dump(),
+        first=begun.first,
         release=release.release,
         file=str(file.relative_to(folder)),
         key=done.key,
@@ -87,6 +106,19 @@ def play(opened: OpenWorkspace, folder: Path) -> Story:
         tampered=_tampered(file, done.key),
         bought=_signals(opened, BOUGHT).sentence,
     )
+
+
+def _change(opened: OpenWorkspace, folder: Path) -> Change:
+    """Change a letter, build, and see what is dark and which runs would mend it."""
+    letter = change_a_letter(folder)
+    version = opened.data.build(CHANGED).dataset
+    after = _signals(opened, SYSTEM)
+    dark = [Gone(gate=s.gate, subject=s.subject or "", why=s.reason) for s in after.signals if s.state == "dark"]
+    if not dark or after.releasable:
+        raise StellwerkError(f"a changed letter of {CHANGED} darkened nothing of {SYSTEM}, which is a fault")
+    clear = [f"{s.gate} on {s.subject}" for s in after.signals if s.state == "clear"]
+    mended = [run.command.removeprefix("stellwerk ") for run in opened.mend(SYSTEM).runs]
+    return Change(letter=letter, version=version, dark=dark, clear=clear, mended=mended)
 
 
 def _signals(opened: OpenWorkspace, system: str) -> SystemSignals:

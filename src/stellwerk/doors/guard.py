@@ -93,7 +93,7 @@ class Policy:
     certificate: Path | None = None
     key: Path | None = None
     open: tuple[str, ...] = ("/login", "/static/", "/favicon.ico")
-    uploads: tuple[str, ...] = ("/api/uploads", "/begin/file")
+    uploads: tuple[str, ...] = ("/api/uploads", "/begin/file", "/operations")
     body: int = 2**20
     upload: int = 64 * 2**20
 

@@ -79,7 +79,7 @@ async def logout(request: Request) -> RedirectResponse:
 
 def local_path(text: str) -> str:
     """A path of ours as it is; the start page for all that leads elsewhere, or could in some browser."""
-    if not text or len(text) > LONGEST or " " in text or "\\" in text:
+    if not text or len(text) > LONGEST or " " in text:
         return HOME
     # Something on the way may decode it once more.
     decoded, before = text, ""

@@ -78,7 +78,7 @@ def end_of(day: date, now: datetime) -> str:
     moment = datetime.combine(day, time(23, 59, 59), UTC)
     if moment <= now:
         raise UserError(f"until {day} is past; give a day to come, such as {(now + timedelta(days=30)).date()}")
-    if moment > now + LONGEST:
+    if day > (now + LONGEST).date():
         raise UserError(f"until {day} is more than a year ahead; give at most {(now + LONGEST).date()}, and decide anew then")
     return finding_status.stamp(moment)
 
@@ -139,7 +139,7 @@ def find(record: Record, finding: str) -> dict[str, Any]:
 def history(record: Record, finding: str) -> list[dict[str, Any]]:
     """All decisions about a finding, oldest first."""
     decision = tables.decision.c
-    where = (decision.kind == finding_status.KIND, decision.about == finding)
+    where = (decision.kind.in_((finding_status.JUDGED, finding_status.ASSIGNED)), decision.about == finding)
     return record.rows(tables.decision, *where, order=(decision.created, decision.id))
 
 
@@ -156,4 +156,5 @@ def decide(
     """Note another status or owner of a finding; what is None stays as it is, and an empty owner is nobody."""
     named = found["owner"] if owner is None else workspace.record.person(owner.strip()) if owner.strip() else None
     details = {"status": status or found["status"], "owner": named}
-    note(workspace, finding_status.KIND, found["id"], details, person=person, reason=reason, until=until)
+    kind = finding_status.JUDGED if status else finding_status.ASSIGNED
+    note(workspace, kind, found["id"], details, person=person, reason=reason, until=until)

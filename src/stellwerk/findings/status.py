@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, or_, select
 
 from stellwerk.record import tables
 from stellwerk.record.record import Record
 
 Status = Literal["open", "accepted", "mitigated"]
 SEVERITIES = ("critical", "high", "medium", "low", "info")
-KIND = "finding"
+JUDGED, ASSIGNED = "finding", "finding.owner"  # kinds of decisions: on its status, or on nothing but who looks after it
 
 
 def stamp(moment: datetime) -> str:
@@ -46,7 +46,8 @@ def find(
 
     Returns:
         The columns of the finding, and `kind`, `name` and `number` of its version, `status`, `owner` (the id of a person),
-        `until`, and `person`, `reason` and `decided` of the latest decision; None where there is none.
+        `until`, `person`, `authenticated`, `reason` and `decided` of the decision that the status follows from; None where
+        there is none.
     """
     query = _chosen(now, where, status, owner)
     rank = case({name: place for place, name in enumerate(SEVERITIES)}, value=tables.finding.c.severity, else_=len(SEVERITIES))
@@ -84,29 +85,36 @@ def _chosen(now: datetime, where: Iterable[ColumnElement[bool]], status: str | N
 
 
 def _query(now: datetime) -> tuple[Select[Any], dict[str, ColumnElement[Any]]]:
-    """All findings, each with its latest decision; and the columns that follow from it."""
-    decision, finding = tables.decision.c, tables.finding.c
-    newest = func.row_number().over(partition_by=decision.about, order_by=(decision.created.desc(), decision.id.desc()))
-    ranked = select(tables.decision, newest.label("place")).where(decision.kind == KIND).subquery()
-    latest = ranked.c
+    """All findings, each with the latest decisions on its status and on its owner; and the columns that follow from them."""
+    finding = tables.finding.c
+    judged, decided = _latest(JUDGED), _latest(JUDGED, ASSIGNED)
+    latest = judged.c
     said = func.coalesce(latest.details["status"].as_string(), finding.status)
     known: dict[str, ColumnElement[Any]] = {
         "status": case((and_(said == "accepted", latest.until < stamp(now)), "open"), else_=said),
-        "owner": func.coalesce(latest.details["owner"].as_string(), finding.owner),
+        "owner": func.coalesce(decided.c.details["owner"].as_string(), finding.owner),
     }
     own = [column for column in tables.finding.columns if column.name not in known]
     query = (
         select(
             *own, tables.asset.c.kind, tables.asset.c.name, tables.version.c.number,
             *(column.label(name) for name, column in known.items()),
-            latest.until, latest.person, latest.reason, latest.created.label("decided"),
+            latest.until, latest.person, latest.authenticated, latest.reason, latest.created.label("decided"),
         )
         .select_from(tables.finding)
         .outerjoin(tables.version, tables.version.c.id == finding.version)
         .outerjoin(tables.asset, tables.asset.c.id == tables.version.c.asset)
-        .outerjoin(ranked, and_(latest.about == finding.id, latest.place == 1))
+        .outerjoin(judged, and_(latest.about == finding.id, latest.place == 1))
+        .outerjoin(decided, and_(decided.c.about == finding.id, decided.c.place == 1))
     )  # fmt: skip
     return query, known
+
+
+def _latest(*kinds: str) -> Subquery:
+    """The decisions of some kinds; of those about the same finding, the latest is at place 1."""
+    decision = tables.decision.c
+    newest = func.row_number().over(partition_by=decision.about, order_by=(decision.created.desc(), decision.id.desc()))
+    return select(tables.decision, newest.label("place")).where(decision.kind.in_(kinds)).subquery()
 
 
 def _without_version(record: Record, versions: Iterable[str]) -> dict[str, set[str]]:

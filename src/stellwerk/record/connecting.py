@@ -134,7 +134,8 @@ def check_version(engine: Engine, place: str) -> None:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url)
+    # Connections are cheap here; a server's threads must not wait for each other's.
+    engine = create_engine(url, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

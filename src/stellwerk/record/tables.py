@@ -75,6 +75,7 @@ run = Table(
     Column("error", Text),
     Column("result", JSON),
     Index("ix_run_created", "created"),
+    Index("ix_run_operation_created", "operation", "created"),
 )
 
 step = Table(

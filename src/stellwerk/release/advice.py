@@ -72,6 +72,10 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
         "sign in the role {role}: stellwerk release sign {system} {role!r} --reason REASON --until DATE",
         "in der Rolle {role} unterschreiben: stellwerk release sign {system} {role!r} --reason GRUND --until DATUM",
     ),
+    "ungated": (
+        "write gates into systems/{system}.yaml, or bind what has default gates; see: stellwerk signals {system}",
+        "in systems/{system}.yaml Prüfpunkte eintragen oder binden, was vorgegebene hat; siehe: stellwerk signals {system}",
+    ),
     "unsigned": ("{role} has not signed these versions", "{role} hat diese Versionen nicht unterschrieben"),
 }  # fmt: skip
 
@@ -111,6 +115,11 @@ def bind(reference: str, language: Language = "en") -> str:
     return _say("bind", language, reference=reference)
 
 
+def gates(system: str, language: Language = "en") -> str:
+    """What to do about a system that no gate can stop."""
+    return _say("ungated", language, system=system)
+
+
 def sign(system: str, role: str, language: Language = "en") -> str:
     """How to sign."""
     return _say("sign", language, system=system, role=role)
@@ -129,8 +138,8 @@ def _case(signal: Signal) -> str:
             return "facts"
         return {FINDINGS: "findings", TAINTED: "tainted"}.get(metric, "stop")
     cases = {
-        "interval": "more", "few": "more", "unpinned": "probe", "nothing": "nothing", "unresolved": "instrument",
-        "no_value": "value", "unbound": "bind",
+        "interval": "more", "few": "more", "fewer": "more", "unpinned": "probe", "nothing": "nothing",
+        "unresolved": "instrument", "no_value": "value", "unbound": "bind",
     }  # fmt: skip
     return cases.get(signal.why) or ("by_hand" if signal.gate.by else "unknown")
 

@@ -23,7 +23,12 @@ def signals(workspace: Workspace, system: str | None, junit: Path | None) -> Sig
     if junit is not None:
         if not junit.absolute().parent.is_dir():
             raise UserError(f"{junit.parent} is no folder; make it first")
-        write_text(junit, views.junit(report))
+        if junit.is_dir():
+            raise UserError(f"{junit} is a folder; give the name of a file in it, such as {junit / 'signals.xml'}")
+        try:
+            write_text(junit, views.junit(report))
+        except OSError as error:
+            raise UserError(f"{junit} cannot be written: {error.strerror}") from None
         report.junit = str(junit)
     return report
 

@@ -119,6 +119,8 @@ def evidence(record: Record, roots: Roots, required: Sequence[Gate]) -> Evidence
     chosen = _relevant(record, judged, metrics)
     nothing: dict[str, set[str]] = {"subject": set(), "instrument": set()}
     links, names = _links(record, chosen)
+    rows = record.rows(tables.measurement, tables.measurement.c.id.in_(chosen))
+    met = _met(record, {found["step"] for found in rows if found["step"]})
     measured = [
         Measured(
             **{name: found[name] for name in ("id", "metric", "metric_version", "value", "low", "high", "n", "unit")},
@@ -127,9 +129,10 @@ def evidence(record: Record, roots: Roots, required: Sequence[Gate]) -> Evidence
             instruments=frozenset(links.get(found["id"], nothing)["instrument"]),
             created=found["created"],
             run=found["run"],
+            met=met.get(found["step"], ""),
             details=found["details"],
         )
-        for found in record.rows(tables.measurement, tables.measurement.c.id.in_(chosen))
+        for found in rows
     ]
     names |= {version.id: version.ref for version in roots.closure} | _names(record, resolved.values())
     return Evidence(measured, names, {name: resolved.get(name) for name in wanted})
@@ -228,6 +231,15 @@ def _relevant(record: Record, judged: Sequence[Subject], metrics: Iterable[str])
             else:
                 last[asset, metric] = max(last.get((asset, metric), ("", "")), (created, measurement))
     return sorted(found | {measurement for _, measurement in last.values()})
+
+
+def _met(record: Record, steps: Iterable[str]) -> dict[str, str]:
+    """When other runs last took steps from the record instead of doing them again."""
+    done, taken = tables.step.c, tables.step.alias()
+    query = select(done.id, func.max(taken.c.finished).label("met")).join(taken, taken.c.key == done.key)
+    query = query.where(done.id.in_(sorted(steps)), taken.c.reused == done.id).group_by(done.id)
+    with record.database.reading() as connection:
+        return {row.id: row.met for row in connection.execute(query)}
 
 
 def _links(record: Record, measurements: Sequence[str]) -> tuple[dict[str, dict[str, set[str]]], dict[str, str]]:

@@ -57,7 +57,7 @@ def of_system(record: Record, name: str, now: datetime) -> Decided:
             "reason": row["reason"], "until": row["until"],
         }  # fmt: skip
         if row["kind"] == WAIVE:
-            waivers.append(Waiver(**about, **{name: row["details"][name] for name in ("gate", "asset", "state", "value")}))
+            waivers.append(Waiver(**about, **row["details"]))
         else:
             sign_offs.append(SignOff(**about, **row["details"], created=row["created"]))
     return Decided(waivers, sign_offs)

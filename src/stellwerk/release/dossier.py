@@ -119,6 +119,13 @@ def _weaknesses(head: Head, language: Language) -> Iterator[str]:
         severe = sum(finding.severity in SEVERE for finding in unsettled)
         count = number(len(unsettled), language)
         yield say("weak_findings", language, count=count, severe=number(severe, language))
+    for finding in evidence.findings:
+        if finding.status != "open" and finding.severity in SEVERE:
+            yield say(
+                "weak_settled", language, title=_sentence(finding.title), person=finding.person or unknown(language),
+                status=either(f"status_{finding.status}", language), reason=_sentence(finding.reason or unknown(language)),
+                until=date(finding.until, language) if finding.until else say("no_end", language),
+            )  # fmt: skip
     if evidence.overrides:
         yield say("weak_overrides", language, count=number(len(evidence.overrides), language))
     for version in evidence.versions:
@@ -126,6 +133,7 @@ def _weaknesses(head: Head, language: Language) -> Iterator[str]:
             yield say("weak_tainted", language, version=version.ref)
     proven = [head.authenticated, *(sign.authenticated for sign in evidence.sign_offs)]
     proven += [waiver.authenticated for waiver in evidence.waivers]
+    proven += [finding.authenticated for finding in evidence.findings if finding.authenticated is not None]
     if not all(proven):
         count, every = (number(n, language) for n in (proven.count(False), len(proven)))
         yield say("weak_unproven", language, count=count, all=every)
@@ -243,12 +251,12 @@ def _findings(head: Head, language: Language) -> Section:
     rows: list[tuple[Value, ...]] = [
         (
             finding.title, either(f"severity_{finding.severity}", language), either(f"status_{finding.status}", language),
-            ", ".join(finding.versions), finding.owner, finding.reason,
+            ", ".join(finding.versions), finding.owner, finding.person, finding.reason,
             date(finding.until, language) if finding.until else None,
         )
         for finding in head.evidence.findings
     ]  # fmt: skip
-    columns = ("finding", "severity", "status", "versions", "owner", "reason", "until")
+    columns = ("finding", "severity", "status", "versions", "owner", "decided_by", "reason", "until")
     return _or_none("findings", columns, rows, language)
 
 

@@ -61,6 +61,11 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{count} Befunde sind offen, davon {severe} hoch oder kritisch.",
     ),
     "weak_finding": ("1 finding is open: {title}", "1 Befund ist offen: {title}"),
+    "weak_settled": (
+        "A finding of high or critical severity is {status}: {title} Decided by {person}, until {until}: {reason}",
+        "Ein Befund von hoher oder kritischer Schwere ist {status}: {title} Entschieden von {person}, bis {until}: {reason}",
+    ),
+    "no_end": ("no end", "ohne Ende"),
     "weak_oldest": ("The oldest measurement is of {date}: {gate}.", "Die älteste Messung ist vom {date}: {gate}."),
     "weak_fewest": (
         "The fewest cases that a measurement rests on are {n}: {gate}.",
@@ -75,8 +80,8 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{version} ist von Löschung betroffen.",
     ),
     "weak_unproven": (
-        "Not authenticated: {count} of {all} signatures and waivers. There the name is what the person gave.",
-        "Nicht authentifiziert: {count} von {all} Unterschriften und Ausnahmen. Dort ist der Name, was die Person angab.",
+        "Not authenticated: {count} of {all} signatures and decisions. There the name is what the person gave.",
+        "Nicht authentifiziert: {count} von {all} Unterschriften und Entscheidungen. Dort ist der Name, was die Person angab.",
     ),
     "signed": ("Who signed", "Wer unterschrieben hat"),
     "role": ("Role", "Rolle"),
@@ -94,6 +99,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "name": ("Name", "Name"),
     "purpose": ("Purpose", "Zweck"),
     "owner": ("Owner", "Verantwortlich"),
+    "decided_by": ("Decided by", "Entschieden von"),
     "role_act": ("Role under the AI Act", "Rolle nach KI-Verordnung"),
     "provider": ("provider", "Anbieter"),
     "deployer": ("deployer", "Betreiber"),

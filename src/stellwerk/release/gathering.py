@@ -115,12 +115,14 @@ def _signal(signal: Signal, names: Mapping[str, str]) -> SignalPart:
 def _findings(record: Record, refs: Mapping[str, str]) -> list[FindingPart]:
     """The findings on the versions, whatever was decided about them."""
     found = sorted(status.on_versions(record, list(refs), datetime.now(UTC)), key=lambda row: str(row["id"]))
-    owners = deciding.people(record, [row["owner"] for row in found if row["owner"]])
+    people = deciding.people(record, [person for row in found for person in (row["owner"], row["person"])])
     return [
         FindingPart(
             id=row["id"], rule=row["rule"], severity=row["severity"], title=row["title"],
             versions=sorted(refs[version] for version in row["versions"]), created=row["created"], status=row["status"],
-            owner=owners.get(row["owner"]), reason=row["reason"], until=row["until"],
+            owner=people.get(row["owner"]), person=people.get(row["person"]),
+            authenticated=None if row["person"] is None else row["authenticated"] == 1,
+            reason=row["reason"], until=row["until"],
         )
         for row in found
     ]  # fmt: skip

@@ -137,6 +137,8 @@ class FindingPart(_Part):
     created: str
     status: str
     owner: str | None
+    person: str | None = Field(None, description="who decided on its status")
+    authenticated: bool | None = None
     reason: str | None
     until: str | None
 

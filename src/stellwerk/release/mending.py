@@ -30,7 +30,7 @@ class Mend:
     """One thing that is not clear, and what would bring it back.
 
     Attributes:
-        gate: its name; empty where it is a signature or a binding that is missing.
+        gate: its name; empty where it is a signature, a binding or any gate that is missing.
         subject: the version, or the reference or role that is missing.
         state: of the signal.
         why: as a word for machines.
@@ -94,6 +94,9 @@ def mends(workspace: Workspace, standing: Standing, language: Language = "en") -
         if one.problem and one.reference not in known:
             said = advice.bind(one.reference, language)
             found.append(Mend("", one.reference, "dark", "unbound", one.problem, True, None, {}, None, said))
+    if standing.ungated:
+        said = advice.gates(standing.name, language)
+        found.append(Mend("", standing.name, "dark", "ungated", words.UNGATED[language], True, None, {}, None, said))
     for role in standing.unsigned:
         said = advice.sign(standing.name, role, language)
         found.append(Mend("", role, "dark", "unsigned", advice.unsigned(role, language), True, None, {}, None, said))

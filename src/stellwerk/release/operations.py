@@ -49,7 +49,8 @@ def waive(
 ) -> Decided:
     """Let a caution or a stop pass until a date, on a named person's word and with a reason.
 
-    It holds for this gate on this asset, and no longer where the value gets worse or a caution becomes a stop.
+    It holds for this gate on this asset, and no longer where the value gets worse, a caution becomes a stop, or the gate is
+    changed to ask for something else.
 
     Args:
         system: such as support-desk for systems/support-desk.yaml.
@@ -71,6 +72,7 @@ def waive(
         "asset": f"{signal.subject.kind}/{signal.subject.name}",
         "state": signal.facts.get("instead", signal.state),
         "value": signal.measurement.value if signal.measurement else None,
+        "asks": signal.gate.asks,
     }
     ends = deciding.end_of(until, now)
     row = deciding.note(workspace, decisions.WAIVE, system, details, person=person, reason=reason, until=ends)

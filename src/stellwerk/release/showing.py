@@ -112,13 +112,15 @@ def exported(workspace: Workspace, reference: str, file: Path, *, overwrite: boo
 
 def verified(file: Path, key: Path | None, fingerprint: str | None, workspace: Workspace | None) -> Verified:
     """Whether a file is what was signed, and whose signature it is."""
+    if fingerprint is not None:
+        fingerprint = signing.read_fingerprint(fingerprint)
     content = bundle.read(file)
     own = signing.public_key(workspace) if workspace is not None else None
     given = _given(key)
     found = verifying.check(content, given)
     problems, notes = list(found.problems), []
     actual = signing.fingerprint(found.public) if found.public is not None else None
-    if fingerprint is not None and actual is not None and fingerprint.replace(":", "").strip().lower() != actual:
+    if fingerprint is not None and actual is not None and fingerprint != actual:
         problems.append(f"it was signed with the key {actual}, not with the one that was named")
     known = given is not None or fingerprint is not None or (own is not None and own == found.public)
     if not known and actual is not None:

@@ -65,6 +65,18 @@ def fingerprint(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
 
 
+def read_fingerprint(text: str) -> str:
+    """A fingerprint that a person gave, with or without colons.
+
+    Raises:
+        UserError: it is none.
+    """
+    found = text.replace(":", "").strip().lower()
+    if _hexadecimal(found) is None:
+        raise UserError(f"{text[:80]!r} is no fingerprint of a key, expected {2 * _RAW} hexadecimal digits")
+    return found
+
+
 def to_pem(public: bytes) -> bytes:
     """A public key as PEM."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -1,7 +1,8 @@
 """How an AI system stands: what it binds now, the signals of its gates, and whether it would be released, with the reasons.
 
 Everything is read from the system's file and the record at this moment; nothing of it is kept. A release is granted exactly
-when every binding resolves, every signal passes, and every role that must sign has signed for just these versions.
+when every binding resolves, some gate could stop it, every signal passes, and every role that must sign has signed for just
+these versions.
 """
 
 from __future__ import annotations
@@ -68,6 +69,11 @@ class Standing:
     reasons: list[str]
 
     @property
+    def ungated(self) -> bool:
+        """Whether no gate could stop it, so that a release would prove nothing."""
+        return not _gated(self.signals)
+
+    @property
     def jobs(self) -> dict[str, State | None]:
         """The state of each job: the worst of its signals, None where no gate requires anything of it."""
         by_job: dict[str, list[State]] = {job.name: [] for job in JOBS}
@@ -104,6 +110,7 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
     unsigned = [role for role in system.sign_offs if role not in signed]
     reasons = [f"{one.reference}: {one.problem}" for one in roots.bound if one.problem]
     reasons += [_sentence(signal) for signal in _sorted(signals) if not signal.passes and signal.why != "unbound"]
+    reasons += [] if _gated(signals) else [words.UNGATED["en"]]
     reasons += [f"{role} has not signed these versions" for role in unsigned]
     return Standing(
         name=name,
@@ -131,6 +138,10 @@ def candidate_digest(name: str, system: System, bound: list[Bound]) -> str:
     """What a sign-off holds for: the system's identity and the versions that it binds; what is missing counts by its name."""
     versions = sorted(one.version.id if one.version else one.reference for one in bound)
     return hashlib.sha256(canonical([version_id("system", name, system.identity), versions])).hexdigest()
+
+
+def _gated(signals: list[Signal]) -> bool:
+    return any(signal.gate.severity == "error" for signal in signals)
 
 
 def _sorted(signals: list[Signal]) -> list[Signal]:

@@ -63,6 +63,10 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
         "measured {value} on {n} cases, but required are at least {wanted} cases",
         "gemessen: {value} an {n} Fällen; verlangt sind aber mindestens {wanted} Fälle",
     ),
+    "fewer": (
+        "measured {value} on {n} cases, but on {more} cases it was not what is required: {threshold}",
+        "gemessen: {value} an {n} Fällen; an {more} Fällen war es aber nicht, was verlangt ist: {threshold}",
+    ),
     "expired": (
         "measured {value} on {measured}, which holds for {days} days only",
         "gemessen am {measured}: {value}; das gilt nur {days} Tage",
@@ -107,6 +111,11 @@ _THRESHOLDS: Final = {
     "max": ("at most {max}", "höchstens {max}"),
     "both": ("between {min} and {max}", "zwischen {min} und {max}"),
     "exactly": ("exactly {min}", "genau {min}"),
+}
+
+UNGATED: Final[dict[Language, str]] = {
+    "en": "no gate could stop it, so a release would prove nothing",
+    "de": "kein Prüfpunkt könnte es anhalten, eine Freigabe bewiese also nichts",
 }
 
 _COUNTED: Final = {
@@ -250,6 +259,7 @@ def sentence(standing: Standing, language: Language = "en") -> str:
         "unsigned": len(standing.unsigned),
     }
     rest = [_counted(what, n, language) for what, n in counts.items() if n]
+    rest += [UNGATED[language]] if standing.ungated else []
     if stops := failing.count("stop"):
         head = f"{standing.name} {_counted('stop', stops, language)}"
         return f"{head}; {listed(rest, language)}" if rest else head

@@ -6,6 +6,7 @@ import datetime as times
 import math
 import re
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Final, Literal
 
 from babel import dates, numbers, units
@@ -127,6 +128,7 @@ def word(key: str, language: Language = "en", **values: str) -> str:
     return _WORDS[key][language == "de"].format(**values)
 
 
+@lru_cache(4096)
 def number(value: float, language: Language = "en", digits: int = 3) -> str:
     """Format a number for a reader.
 
@@ -148,6 +150,7 @@ def number(value: float, language: Language = "en", digits: int = 3) -> str:
     return numbers.format_decimal(value, "#,##0." + "#" * places, _LOCALES[language])
 
 
+@lru_cache(4096)
 def share(part: float, whole: float, language: Language = "en") -> str:
     """Format a part of a whole as per cent; a part that is neither 0 nor 1 never reads 0 % or 100 %."""
     if not whole:

@@ -83,7 +83,8 @@ def pictures(request: Request, kind: str, name: str) -> Response:
     found = trends.measured(workspace.record, f"{kind}/{name}")[:PICTURES]
     bounds = trends.thresholds(workspace, kind, name)
     drawn = [(one, trends.chart(request, one, bounds.get(one.metric, (None, None))).svg()) for one in found]
-    return page(request, "trends.html", drawn=drawn, address=f"/assets/{quote(kind)}/{quote(name)}/trend")
+    title = f"{name}: {text(request, 'Measurements over versions')}"
+    return fragment(request, "trends.html", title, drawn=drawn, address=f"/assets/{quote(kind)}/{quote(name)}/trend")
 
 
 @router.get("/assets/{kind}/{name}/trend")
@@ -148,7 +149,8 @@ def signals(request: Request, kind: str, name: str, number: int) -> Response:
             found.append(
                 (system, stands.spec.title or system, binds, [line(request, workspace, stands, one, ()) for one in own])
             )
-    return page(request, "versionsignals.html", found=found, reference=version.ref)
+    title = f"{name}@{number}: {text(request, 'AI systems that rest on it')}"
+    return fragment(request, "versionsignals.html", title, found=found, reference=version.ref)
 
 
 @router.get("/assets/{kind}/{name}/{number:int}/diff")

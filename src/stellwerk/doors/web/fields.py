@@ -6,6 +6,7 @@ Knows parameters, schemas and texts; calls no operation. What may name a person 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Control = Literal["text", "secret", "number", "check", "choice", "lines", "date", "file", "yaml"]
 Schema = dict[str, Any]
+_BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")  # YAML takes some of these for ends of lines
 SUGGESTED = 300  # names that a field suggests at most
 SUBJECT = {"run_id": "runs", "system": "systems", "operation": "operations"}  # plain texts that name something all the same
 
@@ -114,13 +116,20 @@ def texts(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: _typed(value) for name, value in given.items() if value is not None}
 
 
-def as_yaml(entry: Operation, found: list[Field], given: Mapping[str, Any]) -> str:
-    """The values as YAML; what was left out stands there as a comment, and nothing that may name a person."""
+def as_yaml(entry: Operation, found: list[Field], given: Mapping[str, Any], said: Callable[[str], str] = str) -> str:
+    """The values as YAML; what was left out stands there as a comment, and nothing that may name a person.
+
+    Args:
+        entry: the operation.
+        found: its fields.
+        given: the values.
+        said: a text in the reader's language.
+    """
     lines: list[str] = []
     for one in found:
         if one.control in ("secret", "file"):
             continue
-        lines.append(f"# {' '.join(one.help.split())}")
+        lines.append(f"# {said(one.help)}")
         if one.name in given:
             lines += [_yaml({one.name: given[one.name]}), ""]
         else:
@@ -256,4 +265,5 @@ def _typed(value: Any) -> str:
 
 def _yaml(value: Any) -> str:
     plain = json.loads(json.dumps(value, default=str))
-    return yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=100).strip().removesuffix("\n...")
+    odd = _BREAKS.search(json.dumps(plain, ensure_ascii=False)) is not None
+    return yaml.safe_dump(plain, allow_unicode=not odd, sort_keys=False, width=100).strip().removesuffix("\n...")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from stellwerk.doors.web import fields as form_fields
 from stellwerk.doors.web.fields import Field
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.overview import job_titles
-from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.doors.web.tablefiles import table_file
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import LocalPath, Operation, Sensitive, find, packages
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 router.include_router(specfiles.router)
 GO = "do"  # in the address of a query that is to be answered
+OURS = frozenset({GO, "view", "part", "as", "switch", "yaml", "csrf"})  # beside the parameters in addresses and forms
 
 
 @dataclass
@@ -70,13 +71,14 @@ class Form:
     answered: bool = False
 
 
-async def _sent(request: Request) -> FormData:
-    return await request.form(max_files=20, max_fields=200)
+async def _sent(request: Request) -> AsyncIterator[FormData]:
+    async with request.form(max_files=20, max_fields=200) as form:
+        yield form
 
 
 @router.get("/operations/{path}")
 async def show(request: Request, path: str) -> Response:
-    """The form; with `do` in the address of a query its answer too, with `format` the answer's table as a file."""
+    """The form; with `do` in the address of a query its answer too, with `part` and `as` one of its tables as a file."""
     entry = _entry(path)
     asked = request.query_params
     typed = {name: asked[name] for name in entry.parameters if name in asked and not _hidden(entry, name)}
@@ -85,10 +87,10 @@ async def show(request: Request, path: str) -> Response:
     form.as_yaml = asked.get("view") == "yaml"
     if GO in asked and by_link(entry) and not form.as_yaml:
         await _answer(request, workspace, form)
-        wanted = asked.get("format")
+        wanted = asked.get("as")
         if form.answered and wanted:
             return await run_sync(
-                lambda: table_part(request, form.result, asked.get("table", ""), wanted, path.replace(".", "-"))
+                lambda: table_part(request, form.result, asked.get("part", ""), wanted, path.replace(".", "-"))
             )
     return await run_sync(_page, request, workspace, form)
 
@@ -136,7 +138,8 @@ def plan(request: Request, path: str) -> Response:
         low, high = one.low * by, one.high * by
         value = words.interval(one.median * by, low, high, unit, language)
         shown.append((text(request, "Time") if one.what == "time" else text(request, "Disk"), value))
-    return page(request, "plan.html", plan=found, estimates=shown, subject=subject)
+    title = f"{results.headline(text(request, entry.title))}: {text(request, 'What it will take')}"
+    return fragment(request, "plan.html", title, plan=found, estimates=shown, subject=subject)
 
 
 @router.get("/operations/{path}/file")
@@ -174,7 +177,8 @@ def _entry(path: str) -> Operation:
 
 
 def _hidden(entry: Operation, name: str) -> bool:
-    return isinstance(entry.parameters[name].marker, Sensitive | LocalPath)
+    """Whether a value is never put into a text: it may name a person, or is a file."""
+    return name in entry.parameters and isinstance(entry.parameters[name].marker, Sensitive | LocalPath)
 
 
 def _filled(workspace: Workspace, entry: Operation, typed: Mapping[str, str], *, sent: bool) -> Form:
@@ -199,15 +203,11 @@ def _read(request: Request, workspace: Workspace, entry: Operation, sent: FormDa
     if not isinstance(value, dict | None):
         form.wrong, form.status = [text(request, "The YAML holds no names with values, such as dataset: tickets.")], 422
         return form
-    given = {str(name): part for name, part in (value or {}).items() if part is not None and not _is_hidden(entry, name)}
+    given = {str(name): part for name, part in (value or {}).items() if part is not None and not _hidden(entry, name)}
     shown = form_fields.texts({name: part for name, part in given.items() if name in entry.parameters})
     form.fields = form_fields.fields(workspace, entry, {n: t for n, t in shown.items() if t != "false"}, sent=True)
     form.given = {**given, **beside}
     return form
-
-
-def _is_hidden(entry: Operation, name: Any) -> bool:
-    return name in entry.parameters and _hidden(entry, name)
 
 
 def _check(request: Request, form: Form) -> bool:
@@ -273,11 +273,11 @@ def table_part(request: Request, result: Any, table: str, wanted: str, name: str
 def _page(request: Request, workspace: Workspace, form: Form) -> Response:
     entry = form.entry
     if form.as_yaml and not form.yaml:
-        form.yaml = form_fields.as_yaml(entry, form.fields, form.given)
+        form.yaml = form_fields.as_yaml(entry, form.fields, form.given, lambda message: text(request, message))
     job = entry.package if entry.package in packages() else ""
     again = {name: value for name, value in form_fields.texts(form.given).items() if not _hidden(entry, name)}
     link = f"/operations/{entry.path}?{urlencode({GO: 1, **again})}"
-    shown = results.parts(_without_downloads(form.result)) if form.answered else []
+    shown = results.for_reader(form.result, language_of(request)) if form.answered else []
     return page(
         request,
         "operation.html",
@@ -308,10 +308,6 @@ def _page(request: Request, workspace: Workspace, form: Form) -> Response:
 def _paragraphs(entry: Operation) -> list[str]:
     """What the docstring says after its first line, a line each."""
     return [" ".join(part.split()) for part in entry.description.split("\n\n")[1:]]
-
-
-def _without_downloads(result: Any) -> Any:
-    return {name: value for name, value in result.items() if name != "downloads"} if isinstance(result, dict) else result
 
 
 def command(entry: Operation, given: Mapping[str, Any]) -> str:

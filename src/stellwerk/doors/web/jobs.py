@@ -14,7 +14,7 @@ from starlette.responses import Response
 from stellwerk.doors.web import results, trends
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.overview import Line, address_of, job_titles, line, moment
-from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.errors import UserError
 from stellwerk.operation import find, load, packages
 from stellwerk.operations import JobLine
@@ -89,7 +89,8 @@ def signals(request: Request, job: str) -> Response:
             continue
         mine = [line(request, workspace, stands, one, ()) for one in stands.signals if one.gate.job == job]
         found.append((name, stands.spec.title or name, mine))
-    return page(request, "jobsignals.html", found=found)
+    title = f"{job_titles(request).get(job, job)}: {text(request, 'Signals')}"
+    return fragment(request, "jobsignals.html", title, found=found)
 
 
 @router.get("/jobs/{job}/pictures")
@@ -107,7 +108,8 @@ def pictures(request: Request, job: str) -> Response:
                 drawn.append(
                     (trends.Series(f"{asset.name}: {one.metric}", one.unit, one.values), trends.chart(request, one).svg())
                 )
-    return page(request, "trends.html", drawn=drawn, address="")
+    title = f"{job_titles(request).get(job, job)}: {text(request, 'Over versions')}"
+    return fragment(request, "trends.html", title, drawn=drawn, address="")
 
 
 def _main(workspace: Workspace, asset: assets.AssetLine) -> trends.Series | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from stellwerk.doors.web.page import page, workspace_of
+from stellwerk.doors.web.page import fragment, text, workspace_of
 from stellwerk.record import tables
 from stellwerk.runs import reading
 
@@ -27,7 +27,8 @@ def now(request: Request, busy: bool = False) -> Response:
         busy: whether something ran when it was asked last; if not now, the signals have to be renewed.
     """
     found = happening(request, workspace_of(request))
-    return page(request, "now.html", **{**found, "ended": busy and not found["running"]})
+    found["ended"] = busy and not found["running"]
+    return fragment(request, "now.html", text(request, "What runs now"), **found)
 
 
 def happening(request: Request, workspace: Workspace) -> dict[str, Any]:

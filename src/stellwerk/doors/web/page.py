@@ -53,6 +53,23 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     return answer
 
 
+def fragment(request: Request, template: str, title: str, **values: Any) -> HTMLResponse:
+    """Render a part of a page: alone where htmx puts it into one, else under a heading of its own.
+
+    Args:
+        request: whose language, caller and address the part follows.
+        template: a file of `templates/`; its headings begin at `level`.
+        title: of the page where it is looked at alone.
+        values: what the template shows.
+    """
+    if "hx-request" in request.headers:
+        answer = page(request, template, level=3, **values)
+    else:
+        answer = page(request, "alone.html", level=2, part=template, title=title, **values)
+    answer.headers["Vary"] = "HX-Request"
+    return answer
+
+
 def render(request: Request, template: str, language: Language, **values: Any) -> str:
     """The text of a template."""
     caller, workspace = request.state.caller, request.app.state.workspace

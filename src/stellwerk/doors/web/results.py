@@ -79,6 +79,19 @@ def parts(result: Any, key: str = "", level: int = 3) -> list[Part]:
     return ([facts] if facts.facts else []) + found
 
 
+def for_reader(result: Any, language: str) -> list[Part]:
+    """The parts of a result that a page shows.
+
+    Downloads have links of their own, and commands to go on with are for a terminal. Sentences of operations are English:
+    where a result says the same in numbers, a page in another language shows these alone.
+    """
+    if not isinstance(result, dict):
+        return parts(result)
+    shown = {name: value for name, value in result.items() if name not in ("downloads", "next")}
+    told = {name: value for name, value in shown.items() if name != "message"}
+    return parts(told) if language != "en" and any(value not in (None, "", [], {}) for value in told.values()) else parts(shown)
+
+
 def tables(result: Any) -> dict[str, Part]:
     """The tables of a result, by where they stand."""
     return {part.key: part for part in parts(result) if part.kind == "table"}

@@ -89,12 +89,12 @@ def show_all(
 
 
 @router.get("/runs/{run}")
-def show(request: Request, run: str, table: str = "", format: str = "") -> Response:
-    """One run."""
+def show(request: Request, run: str, part: str = "") -> Response:
+    """One run; with `part` and `as` a table of its result as a file."""
     workspace = workspace_of(request)
     report = _report(workspace, run)
-    if format:
-        return forms.table_part(request, report.result, table, format, f"run-{report.run}")
+    if wanted := request.query_params.get("as"):
+        return forms.table_part(request, report.result, part, wanted, f"run-{report.run}")
     return _page(request, workspace, report)
 
 
@@ -194,7 +194,7 @@ def _page(request: Request, workspace: Workspace, report: RunReport, fault: str 
             for line in report.measurements
             if line.value is not None
         ],
-        parts=results.parts({name: value for name, value in result.items() if name != "downloads"}),
+        parts=results.for_reader(result, language),
         downloads=result.get("downloads") or [],
         links=results.links,
         label=results.label,

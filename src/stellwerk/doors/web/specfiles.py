@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from stellwerk.doors.refusal import Refused
 from stellwerk.doors.web import results
-from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.errors import UserError
 from stellwerk.operation import Ref, Spec, load_all
 from stellwerk.specfile import MAXIMUM_BYTES, parse, read_text
@@ -82,7 +82,8 @@ def part(request: Request, folder: str, name: str) -> Response:
     path = _path(workspace_of(request), folder, name) if NAME.fullmatch(name) else None
     content = read_text(path) if path is not None and path.is_file() else None
     wrong = mistakes(folder, name, content) if content is not None else []
-    return page(request, "specpart.html", folder=folder, name=name, content=content, wrong=wrong, lines=_lines(content or ""))
+    title = f"{folder}/{name}.yaml" if name else text(request, "The spec file")
+    return fragment(request, "specpart.html", title, folder=folder, name=name, content=content, wrong=wrong, lines=_lines(content or ""))
 
 
 @functools.cache

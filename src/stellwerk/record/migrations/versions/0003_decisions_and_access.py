@@ -87,3 +87,4 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_session_account"), "session", ["account"])
     op.create_index(op.f("ix_run_created"), "run", ["created"])
+    op.create_index(op.f("ix_run_operation_created"), "run", ["operation", "created"])
