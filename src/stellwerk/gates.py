@@ -11,13 +11,14 @@ import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 State = Literal["clear", "stop", "caution", "dark"]
 WORST: dict[State, int] = {"clear": 0, "caution": 1, "dark": 2, "stop": 3}
+AHEAD = timedelta(days=1)  # by which clocks of machines may differ
 NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
 
 Why = Literal[
@@ -250,7 +251,9 @@ def signals(
     """
     found = []
     on: dict[tuple[str, str], list[Measured]] = {}
-    for m in measured:
+    # One that says it is of a day to come, by a wrong clock or an import, would outlast every later one.
+    latest = (now + AHEAD).astimezone(UTC).isoformat()
+    for m in (m for m in measured if m.created <= latest):
         for version in m.subjects:
             on.setdefault((m.metric, version), []).append(m)
     for gate in gates:

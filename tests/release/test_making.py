@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from desk import Desk
 
 from databases import record_bytes
@@ -117,6 +118,30 @@ def test_a_new_attempt_is_new_evidence_though_nothing_else_changed(desk: Desk) -
         desk.call("data.test", dataset="letters")
     made = desk.make()
     assert (made.release, made.unchanged) == ("desk@2", False)
+
+
+def test_what_is_known_of_a_bought_service_is_in_the_release_and_a_change_of_it_makes_another(desk: Desk) -> None:
+    def register(region: str) -> None:
+        service = {"provider": "Contoso", "product": "Copilot", "kind": "service", "region": region, "retention": "30 days"}
+        (desk.root / "services").mkdir(exist_ok=True)
+        (desk.root / "services" / "copilot.yaml").write_text(
+            yaml.safe_dump({**service, "terms": "T", "processor_agreement": "A"})
+        )
+        desk.call("release.register", service="copilot")
+
+    register("EU")
+    desk.system(binds=["dataset/letters", "service/copilot"])
+    before = desk.make()
+    (known,) = desk.call("release.show", release="desk").evidence.services
+    assert (known.ref, known.provider, known.region, known.retention) == ("service/copilot@1", "Contoso", "EU", "30 days")
+    register("US")
+    changed = desk.call("release.compare", system="desk").versions
+    assert [(c.what, c.before, c.after) for c in changed] == [("service/copilot@1, region", "EU", "US")]
+    after = desk.make()
+    assert (after.unchanged, after.release != before.release) == (False, True)
+    page = next(f for f in desk.call("release.show", release="desk").files if f.name == "dossier.de.html")
+    html = desk.workspace.store.get(page.artifact).decode()
+    assert "Zugekauft: service/copilot@1" in html and "Contoso" in html and "US" in html
 
 
 def test_waivers_and_sign_offs_are_in_the_release_with_who_took_them_on(desk: Desk) -> None:

@@ -32,6 +32,7 @@ GATE = "gates:\n  - {name: own.gate, job: security, concerns: dataset, metric: l
         (GOOD.replace("owner: Team Service\n", ""), 1, "'owner' is missing; add it"),
         (GOOD + "sign_of: [x]\n", 5, "did you mean 'sign_offs'?"),
         (GOOD + "overrides:\n  data.tests: {max: 2}\n", 6, "'overrides.data.tests.reason' is missing"),
+        (GOOD + "overrides:\n  data.tests: {reason: ' ', max: 2}\n", 6, "at least 1 character"),
         (GOOD + "overrides:\n  data.tests: {reason: x}\n", 6, "it changes nothing"),
         (GOOD + "overrides:\n  data.tests: {reason: x, required: false, max: 1}\n", 6, "not required has no threshold"),
         (GOOD + "overrides:\n  data.test: {reason: x, max: 1}\n", 6, "no default gate 'data.test' to override; did you mean"),

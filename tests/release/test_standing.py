@@ -48,18 +48,19 @@ def test_a_changed_row_darkens_exactly_the_gates_of_its_dataset_and_mend_clears_
     assert not built.call("mend", system="desk").runs
 
 
-def test_what_a_test_says_last_counts_though_it_was_remembered(built: Office) -> None:
+def test_what_a_test_says_last_counts_though_it_was_remembered(office: Office) -> None:
+    office.built()
     strict, weak = [{"rows": {"min": 99}}], [{"rows": {"min": 1}}]
     for tests, state in ((strict, "stop"), (weak, "clear"), (strict, "stop"), (weak, "clear")):
-        built.dataset("tickets", tests=tests)
-        report = built.call("data.test", dataset="tickets")
+        office.dataset("tickets", tests=tests)
+        report = office.call("data.test", dataset="tickets")
         assert (report.failed > 0) == (state == "stop")
-        assert built.states()["data.tests", "dataset/tickets@1"] == state
-    built.dataset("tickets", tests=[*strict, *weak])
-    built.call("data.test", dataset="tickets")
-    built.dataset("tickets", tests=weak)
-    built.call("data.test", dataset="tickets")
-    assert built.states()["data.tests", "dataset/tickets@1"] == "caution", "one test passed where one of two failed"
+        assert office.states()["data.tests", "dataset/tickets@1"] == state
+    office.dataset("tickets", tests=[*strict, *weak])
+    office.call("data.test", dataset="tickets")
+    office.dataset("tickets", tests=weak)
+    office.call("data.test", dataset="tickets")
+    assert office.states()["data.tests", "dataset/tickets@1"] == "caution", "one test passed where one of two failed"
 
 
 @pytest.mark.parametrize("bare", [True, False])
@@ -202,6 +203,9 @@ def test_a_price_makes_no_other_version_of_a_service_and_another_plan_does(offic
     office.write("services/copilot", service)
     office.system(binds=["service/copilot"])
     assert office.call("release.register", service="copilot").message == "made service/copilot@1"
+    assert office.states() == {("services.facts", "service/copilot@1"): "stop"}
+    office.write("services/copilot", {**service, "retention": " ", "terms": "DPA 2026", "processor_agreement": "\t"})
+    assert office.call("release.register", service="copilot").missing == ["processor agreement", "retention"]
     assert office.states() == {("services.facts", "service/copilot@1"): "stop"}
     known = {"retention": "30 days", "terms": "DPA 2026", "processor_agreement": "signed 2026-01-02"}
     office.write("services/copilot", {**service, "price": "40", **known})

@@ -106,7 +106,7 @@ def test_a_version_names_the_systems_that_rest_on_it(reader: Visitor) -> None:
 
 def test_two_versions_of_a_dataset_are_compared_row_by_row_and_fact_by_fact(reader: Visitor) -> None:
     text = visible(reader.read("/assets/dataset/knowledge/2/diff?against=1"))
-    assert "removed 4" in text
+    assert "Removed 4" in text
     assert "main:A-021" in text
     sources = reader.read("/assets/source/knowledge.main/2/diff?against=1")
     assert "<del>" in sources

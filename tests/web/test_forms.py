@@ -197,7 +197,7 @@ def test_a_file_is_sent_with_the_form(desk: Visitor) -> None:
     }
     answer = desk.post(where, files=files)
     assert answer.status_code == 200, visible(answer.text)
-    assert re.search(r"rows 40,000\b", visible(answer.text))
+    assert re.search(r"Rows 40,000\b", visible(answer.text))
     assert "letters.csv" in visible(answer.text)
 
 

@@ -37,15 +37,32 @@ def test_the_signals_of_a_job_come_from_all_systems(visitor: Visitor) -> None:
 
 
 def test_the_pictures_of_the_data_job_show_rows_over_versions(visitor: Visitor) -> None:
-    text = visitor.read("/jobs/data/pictures")
+    text = visitor.get("/jobs/data/pictures", headers={"HX-Request": "true"}).text
     assert text.count("<svg") == 2
     assert "tickets: rows" in visible(text)
     assert "@1: 40" in text
 
 
-@pytest.mark.parametrize("path", ["/jobs/gardening", "/jobs/gardening/signals", "/jobs/gardening/pictures", "/jobs/runs"])
+@pytest.mark.parametrize("path", ["/jobs/gardening", "/jobs/gardening/signals", "/jobs/gardening/pictures"])
 def test_what_is_no_job_has_no_page(visitor: Visitor, path: str) -> None:
     assert visitor.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("package", ["access", "findings", "record", "release", "runs"])
+def test_what_all_jobs_share_has_a_page_with_its_operations(visitor: Visitor, package: str) -> None:
+    shown = visitor.read(f"/jobs/{package}")
+    assert all(f"/operations/{entry.path}" in shown for entry in load(package).values() if not entry.local)
+
+
+@pytest.mark.parametrize(
+    "path", ["/now", "/jobs/data/signals", "/jobs/data/pictures", "/operations/data.build/plan", "/operations/data.build/file"]
+)
+def test_a_part_is_a_page_of_its_own_where_its_link_is_followed(visitor: Visitor, path: str) -> None:
+    alone, part = visitor.read(path), visitor.get(path, headers={"HX-Request": "true"}).text
+    assert alone.count("<h1>") == 1
+    assert "</html>" in alone
+    assert "<h1>" not in part
+    assert "</html>" not in part
 
 
 def test_a_new_workspace_says_that_nothing_ran(new: Callable[..., Visitor]) -> None:

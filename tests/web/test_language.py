@@ -11,6 +11,8 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 from stellwerk.doors.web import language
+from stellwerk.doors.web.told import SHAPES, told
+from stellwerk.operation import load_all
 
 WEB = Path(language.__file__).parent
 GERMAN = sorted((language.LOCALE / "de").glob("*.po"))
@@ -71,3 +73,22 @@ def test_a_text_has_one_german_text_only() -> None:
         for key, value in translations(path):
             assert key[0] not in found, f"{key[0]!r} stands in {path.name} and in {found[key[0]][1]}"
             found[key[0]] = (value, path.name)
+
+
+def test_sentences_of_operations_are_told_in_german_with_their_values() -> None:
+    german = language.words("de")
+    assert told(german, "source manuals: 2 rows or files could not be read") == (
+        "Quelle manuals: 2 Zeilen oder Dateien waren nicht lesbar"
+    )
+    assert told(german, "one of the values") == "one of the values"
+    assert all(german.has(shape) for shape in SHAPES)
+    assert told(language.words("en"), "every row has a value") == "every row has a value"
+
+
+def test_every_parameter_and_field_of_a_result_has_a_german_name() -> None:
+    german = language.words("de")
+    names = {name for entry in load_all() for name in entry.parameters}
+    for entry in load_all():
+        for part in (entry.result_schema, *entry.result_schema.get("$defs", {}).values()):
+            names |= set(part.get("properties") or {})
+    assert [name for name in sorted(names) if not german.has(name.replace("_", " "))] == []

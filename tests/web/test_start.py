@@ -54,7 +54,7 @@ def test_the_click_that_mends_queues_just_the_run_that_is_needed(new: Callable[.
     waiting = visitor.workspace.record.rows(tables.run, tables.run.c.state == "queued")
     assert [(row["operation"], row["parameters"]) for row in waiting] == [("data.test", {"dataset": "knowledge@1"})]
     assert 'hx-trigger="every 3s"' in visitor.read("/now")
-    assert "data test knowledge@1" in visible(answer.text)
+    assert "on a version: knowledge@1" in visible(answer.text)
 
 
 def test_nothing_asks_again_by_itself_while_nothing_runs(visitor: Visitor) -> None:

@@ -112,3 +112,12 @@ def test_what_changed_since_the_release_stands_on_the_start_page(new: Callable[.
     visitor = new(prepare)
     assert "Since release 1 dataset/knowledge: version 2 instead of 1." in visible(visitor.read("/"))
     assert "Seit Freigabe 1 dataset/knowledge: Version 2 statt 1." in visible(visitor.read("/", "de"))
+
+
+def test_a_refused_form_is_told_on_a_page_and_by_the_api_as_json(visitor: Visitor, site: str) -> None:
+    answer = visitor.post("/systems/classifier/mend", data={"csrf": "guessed"}, headers={"origin": site})
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "<h1>" in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    api = visitor.post("/api/runs/cancel", json={"run_id": "latest"}, headers={"origin": "http://elsewhere.example"})
+    assert (api.status_code, set(api.json())) == (403, {"error"})

@@ -17,6 +17,7 @@ from stellwerk.doors.refusal import Refused
 
 FIELD, HEADER = "csrf", "X-CSRF-Token"
 FIRST = 16 * 1024  # bytes of a multipart form in which its first field must end
+FIELDS = 1000
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 _FIRST_FIELD = re.compile(
     rb'\A--[^\r\n]+\r\nContent-Disposition: form-data; name="csrf"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]*)\r\n', re.I
@@ -65,7 +66,7 @@ async def check_token(request: Request, receive: Receive, expected: str) -> Rece
         What gives the whole body once more.
 
     Raises:
-        Refused: 403.
+        Refused: 403; 413, it has too many fields.
     """
     sent = request.headers.get(HEADER)
     if sent is None:
@@ -95,5 +96,8 @@ async def _field(request: Request, receive: Receive) -> tuple[str | None, Receiv
     if kind == MULTIPART:
         found = _FIRST_FIELD.match(body)
         return (found[1].decode("latin-1") if found else None), again
-    values = parse_qs(body.decode("latin-1"), max_num_fields=1000).get(FIELD, [])
+    try:
+        values = parse_qs(body.decode("latin-1"), max_num_fields=FIELDS).get(FIELD, [])
+    except ValueError:
+        raise Refused(413, f"the form has over {FIELDS} fields") from None
     return (values[0] if len(values) == 1 else None), again

@@ -81,6 +81,7 @@ class Policy:
         certificate: file of the certificate, where this server ends TLS itself.
         key: file of its key.
         open: paths that need no login; those that end in / stand for all below them.
+        leave: path where one logs out.
         uploads: paths, with all below them, that take large bodies.
         body: bytes that a request may have.
         upload: bytes that an upload may have.
@@ -93,6 +94,7 @@ class Policy:
     certificate: Path | None = None
     key: Path | None = None
     open: tuple[str, ...] = ("/login", "/static/", "/favicon.ico")
+    leave: str = "/logout"
     uploads: tuple[str, ...] = ("/api/uploads", "/begin/file", "/operations")
     body: int = 2**20
     upload: int = 64 * 2**20
@@ -147,7 +149,7 @@ class Guard:
             return
         request = Request(scope)
         request.state.guard, request.state.caller = self, NOBODY
-        limit = self.policy.upload if _below(scope["path"], self.policy.uploads) else self.policy.body
+        limit = self._limit(request)
         body = limits.Body(receive, limit)
         outward = headers.added(send, scope["path"])
         started = False
@@ -185,6 +187,8 @@ class Guard:
         request.state.caller = caller
         if caller is NOBODY and not _open(path, self.policy.open):
             raise Refused(401, NO_LOGIN, {"WWW-Authenticate": "Bearer"})
+        if not machine and "read" not in caller.scopes and not _open(path, (*self.policy.open, self.policy.leave)):
+            raise Refused(403, f"the pages need the scope read, which {caller.name} does not have")
         if not changes or caller.by_token:
             return receive
         if machine and not _below(path, self.policy.uploads):
@@ -196,6 +200,12 @@ class Guard:
         elif caller.authenticated or not machine or forgery.from_browser(request):
             return await forgery.check_token(request, receive, caller.csrf)
         return receive
+
+    def _limit(self, request: Request) -> int:
+        """Bytes that the body may have; of forms, those alone may be large that hold files."""
+        path = request.scope["path"]
+        form = not _below(path, MACHINES) and not request.headers.get("content-type", "").lower().startswith(forgery.MULTIPART)
+        return self.policy.upload if _below(path, self.policy.uploads) and not form else self.policy.body
 
     def _host(self, request: Request) -> str:
         """The name by which this server was called: a page elsewhere can give its own name our address, not our name."""

@@ -29,12 +29,16 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
         "eine Version ohne die gelöschten Zeilen verwenden, oder {tainted} daraus neu herstellen",
     ),
     "stop": (
-        "change what was measured on {subject} so that it is {threshold}; measuring it again gives the same",
+        "change what was measured on {subject} so that it is {threshold}; measuring the same again gives the same",
         "ändern, was an {subject} gemessen wurde: {threshold}; erneutes Messen ergibt dasselbe",
     ),
     "more": (
         "measure it on more cases",
         "an mehr Fällen messen",
+    ),
+    "fewer": (
+        "measure it on as many cases as when it failed: n = {more}",
+        "an so vielen Fällen messen wie damals, als es nicht genügte: n = {more}",
     ),
     "probe": (
         "have the fixed probes of {subject} answered again, or bind a model whose weights are fixed",
@@ -138,7 +142,7 @@ def _case(signal: Signal) -> str:
             return "facts"
         return {FINDINGS: "findings", TAINTED: "tainted"}.get(metric, "stop")
     cases = {
-        "interval": "more", "few": "more", "fewer": "more", "unpinned": "probe", "nothing": "nothing",
+        "interval": "more", "few": "more", "fewer": "fewer", "unpinned": "probe", "nothing": "nothing",
         "unresolved": "instrument", "no_value": "value", "unbound": "bind",
     }  # fmt: skip
     return cases.get(signal.why) or ("by_hand" if signal.gate.by else "unknown")

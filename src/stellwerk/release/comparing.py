@@ -38,7 +38,12 @@ def _system(evidence: Evidence) -> Told:
 
 
 def _bound(evidence: Evidence) -> Told:
-    return _versions(part for part in evidence.versions if part.bound)
+    told = dict(_versions(part for part in evidence.versions if part.bound))
+    for service in evidence.services:
+        for name, fact in service.model_dump(exclude={"ref"}).items():
+            if fact:
+                told[f"{service.ref}, {name.replace('_', ' ')}"] = ", ".join(fact) if isinstance(fact, list) else fact
+    return told
 
 
 def _lineage(evidence: Evidence) -> Told:

@@ -15,7 +15,7 @@ from stellwerk.findings import deciding
 from stellwerk.findings.status import stamp
 from stellwerk.gates import Waiver
 from stellwerk.record import tables
-from stellwerk.record.record import Record
+from stellwerk.record.record import ERASED, Record
 
 WAIVE, SIGN, REVOKE = "waive", "sign", "revoke"
 
@@ -25,7 +25,7 @@ class SignOff:
     """A named person signs a candidate in a role, until a date.
 
     Attributes:
-        candidate: digest of just the versions that were signed.
+        candidate: digest of just the versions and gates that were signed.
     """
 
     id: str
@@ -47,11 +47,15 @@ class Decided:
 
 
 def of_system(record: Record, name: str, now: datetime) -> Decided:
-    """The decisions about a system that were not revoked and have not run out, oldest first."""
+    """The decisions about a system that were not revoked and have not run out, oldest first.
+
+    One whose person this record cannot name, since it came from another record or the name was erased, holds no longer:
+    somebody has to answer for it.
+    """
     rows = holding(record, name, now)
     people = deciding.people(record, [row["person"] for row in rows])
     waivers, sign_offs = [], []
-    for row in rows:
+    for row in (row for row in rows if people[row["person"]] != ERASED):
         about = {
             "id": row["id"], "person": people[row["person"]], "authenticated": row["authenticated"] == 1,
             "reason": row["reason"], "until": row["until"],

@@ -70,10 +70,14 @@ def missing_facts(version: Version, name: str, sets: Mapping[str, GateSet]) -> l
     part = sets[name].kinds.get(version.kind)
     if part is None or (part.hosted and not version.facts.get("hosted")):
         return []
-    return [fact for fact in part.needs if _fact(version, fact) in (None, "", [], {})]
+    return [fact for fact in part.needs if _is_empty(_fact(version, fact))]
 
 
 def _fact(version: Version, name: str) -> Any:
     """A fact as it stands in the version, or in the spec that it was made from."""
     spec = version.facts.get("spec")
     return version.facts.get(name) or (spec.get(name) if isinstance(spec, dict) else None)
+
+
+def _is_empty(value: Any) -> bool:
+    return not value.strip() if isinstance(value, str) else value in (None, [], {})

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from stellwerk.release import dossier_data, words
 from stellwerk.release.dossier_words import either, job, proof, say, unknown
-from stellwerk.release.manifest import Evidence, FindingPart, Head, OverridePart, SignalPart
+from stellwerk.release.manifest import Evidence, FindingPart, Head, OverridePart, ServicePart, SignalPart
 from stellwerk.report.interval import Reading
 from stellwerk.report.lineage import Edge, Lineage, Node
 from stellwerk.report.page import (
@@ -36,6 +36,7 @@ def dossier(head: Head, language: Language) -> Report:
     sections: list[Section] = [_system(head, language), _versions(head, language), _lineage(head, language)]
     sections += [_gates(head, language), _traces(head, language)]
     sections += [_findings(head, language), _waivers(head, language), _overrides(head, language)]
+    sections += [_service(service, language) for service in evidence.services]
     sections += dossier_data.sections_of(evidence, language)
     return Report(
         title=say("title", language, release=head.ref),
@@ -286,6 +287,18 @@ def _change(part: OverridePart, language: Language) -> str:
         return say("not_required", language)
     shown = {name: number(v, language) if isinstance(v, int | float) else v for name, v in part.changes.items()}
     return ", ".join(f"{name}: {'–' if value is None else value}" for name, value in shown.items())
+
+
+def _service(service: ServicePart, language: Language) -> Table:
+    """What the company has in writing about what it bought."""
+    facts = service.model_dump(exclude={"ref", "data"})
+    rows: list[tuple[Value, ...]] = [
+        (words.fact_word(name, language), fact or unknown(language)) for name, fact in facts.items()
+    ]
+    rows.append((say("data_there", language), ", ".join(service.data) or unknown(language)))
+    found = _table("system", ("what", "fact"), rows, language)
+    said = {"title": say("service", language, ref=service.ref), "intro": say("service_intro", language)}
+    return found.model_copy(update=said)
 
 
 def _or_none(title: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]], language: Language) -> Section:

@@ -65,6 +65,9 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A finding of high or critical severity is {status}: {title} Decided by {person}, until {until}: {reason}",
         "Ein Befund von hoher oder kritischer Schwere ist {status}: {title} Entschieden von {person}, bis {until}: {reason}",
     ),
+    "service": ("Bought: {ref}", "Zugekauft: {ref}"),
+    "service_intro": ("As its file in the workspace says.", "So steht es in seiner Datei im Arbeitsbereich."),
+    "data_there": ("data that go there", "Daten, die dorthin gehen"),
     "no_end": ("no end", "ohne Ende"),
     "weak_oldest": ("The oldest measurement is of {date}: {gate}.", "Die älteste Messung ist vom {date}: {gate}."),
     "weak_fewest": (

@@ -19,6 +19,7 @@ from stellwerk.release.manifest import (
     Evidence,
     FindingPart,
     OverridePart,
+    ServicePart,
     SignalPart,
     SignOffPart,
     SystemPart,
@@ -27,7 +28,7 @@ from stellwerk.release.manifest import (
 )
 
 if TYPE_CHECKING:
-    from stellwerk.record.record import Record
+    from stellwerk.record.record import Record, Version
     from stellwerk.release.standing import Standing
     from stellwerk.workspace import Workspace
 
@@ -61,7 +62,7 @@ def gather(workspace: Workspace, standing: Standing) -> Evidence:
                 created=sign.created,
             )
             for sign in sorted(standing.sign_offs, key=lambda sign: (sign.role, sign.created))
-            if sign.candidate == standing.digest
+            if sign.candidate == standing.signable
         ],
         findings=_findings(workspace.record, refs),
         overrides=[
@@ -70,6 +71,7 @@ def gather(workspace: Workspace, standing: Standing) -> Evidence:
         ],
         default_gates=_sets(standing),
         data=datafacts.of(standing.closure, standing.edges),
+        services=[_service(version) for version in standing.closure if version.facts.get("provider")],
     )  # fmt: skip
 
 
@@ -88,6 +90,12 @@ def _versions(standing: Standing) -> list[VersionPart]:
         )
         for version in standing.closure
     ]  # fmt: skip
+
+
+def _service(version: Version) -> ServicePart:
+    known = {**version.facts, **version.identity}
+    named = ("provider", "product", "region", "retention", "processor_agreement", "terms")
+    return ServicePart(ref=version.ref, **{name: known.get(name) for name in named}, data=known.get("data") or [])
 
 
 def _signal(signal: Signal, names: Mapping[str, str]) -> SignalPart:

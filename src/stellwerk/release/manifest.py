@@ -213,6 +213,21 @@ class DataPart(_Part):
     personal: PersonalPart | None = None
 
 
+class ServicePart(_Part):
+    """A bought service or a model that somebody else hosts, as its file describes it; None is not yet known."""
+
+    TABLE: ClassVar = ("ref", "provider", "product", "region", "retention", "processor_agreement", "terms")
+
+    ref: str
+    provider: str | None
+    product: str | None
+    region: str | None
+    retention: str | None
+    processor_agreement: str | None
+    terms: str | None
+    data: list[str] = Field([], description="which data go there")
+
+
 class Evidence(_Part):
     """All that was judged; the same evidence is the same release."""
 
@@ -227,6 +242,7 @@ class Evidence(_Part):
     overrides: list[OverridePart]
     default_gates: dict[str, int] = Field(description="version of the set of default gates, by job or kind")
     data: list[DataPart]
+    services: list[ServicePart] = []
 
 
 class FilePart(_Part):

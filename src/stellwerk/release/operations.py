@@ -103,7 +103,7 @@ def sign(
     now = datetime.now(UTC)
     stands = standing(workspace, system, now=now)
     views.check_role(stands, role)
-    details = {"role": role, "candidate": stands.digest}
+    details = {"role": role, "candidate": stands.signable}
     ends = deciding.end_of(until, now)
     row = deciding.note(workspace, decisions.SIGN, system, details, person=person, reason=reason, until=ends)
     return views.decided(workspace, system, row, f"{role} has signed these versions, until {until}")
@@ -146,7 +146,7 @@ def decisions(system: SystemName, *, workspace: Workspace) -> DecisionList:
     signed = [
         DecisionLine(
             id=s.id[:8], kind="sign", what=s.role, person=s.person, authenticated=s.authenticated, reason=s.reason,
-            until=s.until, current=s.candidate == stands.digest,
+            until=s.until, current=s.candidate == stands.signable,
         )
         for s in stands.sign_offs
     ]  # fmt: skip

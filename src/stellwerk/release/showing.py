@@ -16,6 +16,7 @@ from stellwerk.release import bundle, comparing, frozen, gathering, signing, ver
 from stellwerk.release.answers import Comparison, Exported, FileLine, Made, ReleaseLine, ReleaseList, Shown, Verified
 from stellwerk.release.frozen import Release
 from stellwerk.release.manifest import Evidence, Manifest
+from stellwerk.release.spec import FOLDER
 from stellwerk.release.standing import standing
 from stellwerk.store.store import PREFIX, digest
 
@@ -39,6 +40,8 @@ def made(workspace: Workspace, release: Release, *, new: bool) -> Made:
 
 def listed(workspace: Workspace, system: str | None) -> ReleaseList:
     """The releases of a system, or of all, the newest first."""
+    if system is not None and not frozen.releases(workspace.record, system):
+        workspace.spec_path(FOLDER, system)  # one that there is has none yet; another is a mistake
     names: dict[str, str] = {}
     lines = []
     for release in sorted(frozen.releases(workspace.record, system), key=lambda r: (r.created, r.id), reverse=True):
@@ -100,9 +103,7 @@ def exported(workspace: Workspace, reference: str, file: Path, *, overwrite: boo
     release = frozen.find(workspace.record, reference)
     content = _packed(workspace, release)
     if problems := _checked(workspace, release, content).problems:
-        raise StellwerkError(
-            f"{release.ref} is not exported, its documents in the store were changed: {'; '.join(problems)}"
-        )
+        raise StellwerkError(f"{release.ref} is not exported, its documents in the store were changed: {'; '.join(problems)}")
     bundle.write(file, content)
     return Exported(
         message=f"wrote {release.ref}; give the receiver the key's fingerprint on another way than this file", file=str(file),

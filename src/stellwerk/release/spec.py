@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from stellwerk.errors import UserError
 from stellwerk.gates import NAME as GATE_NAME
@@ -56,7 +56,7 @@ def _check_gate(gate: Gate) -> Gate:
 
 
 Reference = Annotated[str, AfterValidator(check_reference)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Override(Part):

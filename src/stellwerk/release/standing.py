@@ -36,7 +36,8 @@ class Standing:
         bound: what its file binds, in the order of the file.
         closure: the bound versions and all that they descend from, nearest first.
         edges: within the closure: the version that was made, and the one that it was made from.
-        digest: of the candidate: the system's identity and the bound versions; sign-offs hold for this digest alone.
+        digest: of the candidate: the system's identity and the bound versions.
+        signable: what a sign-off holds for: the candidate, and what its gates ask for.
         gates: that have to pass, with their overrides.
         overridden: the reason for each default gate with another threshold, age or severity.
         not_required: the reason for each default gate that is not required.
@@ -57,6 +58,7 @@ class Standing:
     edges: list[tuple[str, str]]
     candidate: gates.Candidate
     digest: str
+    signable: str
     gates: list[Gate]
     overridden: dict[str, str]
     not_required: dict[str, str]
@@ -106,7 +108,8 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
     decided = decisions.of_system(workspace.record, name, now)
     signals = gates.signals(required.gates, judged, measured, decided.waivers, now)
     digest = candidate_digest(name, system, roots.bound)
-    signed = {sign.role for sign in decided.sign_offs if sign.candidate == digest}
+    signable = _signable(digest, required.gates)
+    signed = {sign.role for sign in decided.sign_offs if sign.candidate == signable}
     unsigned = [role for role in system.sign_offs if role not in signed]
     reasons = [f"{one.reference}: {one.problem}" for one in roots.bound if one.problem]
     reasons += [_sentence(signal) for signal in _sorted(signals) if not signal.passes and signal.why != "unbound"]
@@ -121,6 +124,7 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
         edges=roots.edges,
         candidate=judged,
         digest=digest,
+        signable=signable,
         gates=required.gates,
         overridden=required.overridden,
         not_required=required.not_required,
@@ -142,6 +146,12 @@ def candidate_digest(name: str, system: System, bound: list[Bound]) -> str:
 
 def _gated(signals: list[Signal]) -> bool:
     return any(signal.gate.severity == "error" for signal in signals)
+
+
+def _signable(digest: str, required: list[Gate]) -> str:
+    """What a person signs: these versions, under these gates; who leaves a gate out afterwards asks for another signature."""
+    asked = sorted([gate.name, gate.severity, gate.asks] for gate in required)
+    return hashlib.sha256(canonical([digest, asked])).hexdigest()
 
 
 def _sorted(signals: list[Signal]) -> list[Signal]:

@@ -29,6 +29,7 @@ _KINDS: Final = {
     "tool": ("tool", "Werkzeug"),
     "app": ("app", "Anwendung"),
     "service": ("service", "Dienst"),
+    "system": ("AI system", "KI-System"),
     "policy": ("policy", "Richtlinie"),
     "architecture": ("architecture", "Architektur"),
     "event-log": ("event log", "Ereignisprotokoll"),
@@ -39,6 +40,8 @@ _FACTS: Final = {
     "licence": ("licence", "Lizenz"),
     "legal_basis": ("legal basis", "Rechtsgrundlage"),
     "purpose": ("purpose", "Zweck"),
+    "provider": ("provider", "Anbieter"),
+    "product": ("product", "Produkt"),
     "region": ("region", "Region"),
     "retention": ("retention", "Speicherdauer"),
     "processor_agreement": ("processor agreement", "Vertrag zur Auftragsverarbeitung"),
@@ -64,8 +67,8 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
         "gemessen: {value} an {n} Fällen; verlangt sind aber mindestens {wanted} Fälle",
     ),
     "fewer": (
-        "measured {value} on {n} cases, but on {more} cases it was not what is required: {threshold}",
-        "gemessen: {value} an {n} Fällen; an {more} Fällen war es aber nicht, was verlangt ist: {threshold}",
+        "measured {value} with n = {n}, but with n = {more} it was not what is required: {threshold}",
+        "gemessen: {value} mit n = {n}; mit n = {more} war es aber nicht, was verlangt ist: {threshold}",
     ),
     "expired": (
         "measured {value} on {measured}, which holds for {days} days only",

@@ -39,7 +39,7 @@ REFUSED = (
 )
 _REFERENCE = re.compile(r"upload:([0-9a-f]{64})/([^/?]+)\?([0-9a-f]{64})")
 _PLACE = re.compile(r"download:([^/?]+)")
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*%]')
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*%[\]]')  # brackets, for a spec takes them for a pattern
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content makes an equal archive
 
 Give = Callable[[Any], Any]

@@ -165,6 +165,7 @@ def resume(run_id: str = "latest", *, workspace: Workspace) -> Changed:
         run_id: the first digits of its id, or latest.
     """
     row = _find(workspace, run_id)
+    _check_decision(workspace, row)
     if workspace.background:
         queue.again(workspace, row["id"])
         return Changed(run=row["id"][:8], state="queued")
@@ -214,6 +215,13 @@ def plan(operation: str, subject: str | None = None, *, workspace: Workspace) ->
     if entry.kind != "run":
         raise UserError(f"{operation} only looks something up and is answered at once; name one that runs, such as data.build")
     return planning.plan(workspace, entry, subject)
+
+
+def _check_decision(workspace: Workspace, row: Mapping[str, Any]) -> None:
+    """What decides about evidence stands under the name of whoever started it, so that nobody may start it for them."""
+    if find(row["operation"]).scope == "approve" and (workspace.background or "caller" in row["snapshots"]):
+        again = row["operation"].replace(".", " ")
+        raise UserError(f"run {row['id'][:8]} decides in the name of who started it; decide anew with: stellwerk {again}")
 
 
 def _worker(row: Mapping[str, Any], runs: int, now: float) -> WorkerLine:

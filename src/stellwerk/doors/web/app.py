@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 STATIC = Path(__file__).parent / "static"
+PERSONS = (403, 413, 429)  # refusals of requests that are well formed, so that a page can be made of them
 PAGES = ("start", "systems", "releases", "findings", "jobs", "forms", "runs", "assets", "data", "entry")
 
 
@@ -44,8 +45,18 @@ def build(workspace: Workspace, policy: guard.Policy) -> FastAPI:
     app.add_exception_handler(StellwerkError, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(guard.Guard, workspace=workspace, policy=policy)
+    app.state.secure = policy.secure
+    app.add_middleware(guard.Guard, workspace=workspace, policy=policy, page=_kept_out)
     return app
+
+
+def _kept_out(request: Request, status: int, sentence: str) -> Response:
+    """What the guard refused, for a person to read; whoever it has not let in yet is nobody to the page."""
+    if not hasattr(request.state, "caller"):
+        request.state.caller = guard.NOBODY
+    if status not in PERSONS:
+        return JSONResponse({"error": sentence}, status)
+    return _said(request, sentence, status)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ from stellwerk.doors.web.forms import answers_of
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.lineages import lit_by, picture_of
 from stellwerk.doors.web.overview import address_of, moment
-from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.doors.web.tablefiles import table_file
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import Operation, Ref, find, load_all
@@ -197,11 +197,9 @@ def _shared(request: Request, workspace: Workspace) -> dict[str, Any]:
         "kind_of": lambda kind: kind_word(kind, language),
         "at": lambda when: moment(request, workspace, when),
         "address_of": address_of,
-        "called": lambda name: text(request, name),
         "said": lambda message: text(request, message),
         "headline": results.headline,
         "links": results.links,
-        "label": results.label,
         "quantity": lambda value, unit: words.quantity(value, unit, language),
     }
 

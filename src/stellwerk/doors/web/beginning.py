@@ -5,23 +5,27 @@ What a person decides is a file in git: the page shows it before it is written, 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response
 
 from stellwerk.doors import guard
 from stellwerk.doors.web import drafts
+from stellwerk.doors.web.forms import answers_of
+from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.page import page, text, workspace_of
-from stellwerk.errors import UserError
+from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import find
 from stellwerk.record import tables
-from stellwerk.runs import exchange, execution, queue
+from stellwerk.runs import exchange, queue
 
 if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
@@ -53,40 +57,51 @@ def choose(request: Request) -> Response:
 
 
 @router.post("/begin/file")
-def look(request: Request, file: Annotated[UploadFile, File()]) -> Response:
-    """Show what is in a file that was sent."""
+async def look(request: Request, file: Annotated[UploadFile, File()]) -> Response:
+    """Show what is in a file that was sent; a process that can be ended reads it."""
     operation = find("data.try")
     guard.require(request, operation)
-    workspace = workspace_of(request)
+    workspace = await run_sync(workspace_of, request)
     try:
         if not file.filename:
             raise UserError(text(request, "Choose a file first."))
-        with workspace.store.partial() as place:
-            with place.open("wb") as target:
-                shutil.copyfileobj(file.file, target)
-            kept = exchange.keep(workspace, place, file.filename)
-        tried = execution.call(workspace, operation, {"file": kept.reference})
-    except UserError as error:
+        kept = await run_sync(_kept, workspace, file)
+        tried = json.loads(await answers_of(request).answer(workspace, operation, {"file": kept.reference}))
+    except StellwerkError as error:
         return page(request, "begin_file.html", 422, fault=str(error), tried=None)
     from stellwerk.jobs.data.trying import name_for
+    from stellwerk.jobs.data.words import in_german
 
-    shown = tried if isinstance(tried, Mapping) else tried.model_dump(mode="json")
+    said = in_german if language_of(request) == "de" else str
+    unsearched = [said(kind) for kind in tried["not_searched"]]
     name = name_for(Path(kept.name))
-    return page(request, "begin_file.html", fault="", tried=shown, reference=kept.reference, name=name, file=kept.name)
+    return page(
+        request,
+        "begin_file.html",
+        fault="",
+        tried=tried,
+        unsearched=unsearched,
+        reference=kept.reference,
+        name=name,
+        file=kept.name,
+    )
+
+
+def _kept(workspace: Workspace, file: UploadFile) -> exchange.Upload:
+    with workspace.store.partial() as place:
+        with place.open("wb") as target:
+            shutil.copyfileobj(file.file, target)
+        return exchange.keep(workspace, place, file.filename or "file")
 
 
 @router.post("/begin/file/keep")
-def keep(request: Request, reference: Text = "", name: Text = "") -> Response:
+async def keep(request: Request, reference: Text = "", name: Text = "") -> Response:
     """Put a file that was sent into the workspace, with a spec to begin with."""
     operation = find("data.try")
     guard.require(request, operation)
-    workspace = workspace_of(request)
-    drafts.check_name(request, workspace, "datasets", name)
-    values = exchange.received(workspace, operation, {"file": reference})
-    with exchange.at_hand(workspace, operation, operation.validate(values)) as (given, _):
-        place = workspace.root / "raw" / exchange.safe_name(given["file"].name)
-        drafts.write_new(place, given["file"].read_bytes())
-    operation.function(place, save=True, name=name, workspace=workspace)
+    workspace = await run_sync(workspace_of, request)
+    await run_sync(drafts.check_name, request, workspace, "datasets", name)
+    await answers_of(request).answer(workspace, operation, {"file": reference, "save": True, "name": name})
     return RedirectResponse(f"/operations/data.build?dataset={quote(name)}", 303)
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from stellwerk.doors.web.forms import answers_of
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.page import page, workspace_of
 from stellwerk.doors.web.tablefiles import table_file
-from stellwerk.errors import UserError
+from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import find
 from stellwerk.record.record import Version
+from stellwerk.report import words
 from stellwerk.report.tables import TableOf
+from stellwerk.report.words import Language
 from stellwerk.runs import execution
+
+if TYPE_CHECKING:
+    from stellwerk.jobs.data.reports import QueryResult
 
 router = APIRouter()
 
@@ -26,7 +33,6 @@ ROWS = 50
 def overview(request: Request, name: str, number: int) -> HTMLResponse:
     """The flow of documents and what each rule did."""
     from stellwerk.jobs.data import measured, pictures
-    from stellwerk.jobs.data.words import named
     from stellwerk.report.flow import flow_rows, flow_svg
 
     version, language = _version(request, name, number), language_of(request)
@@ -44,7 +50,7 @@ def overview(request: Request, name: str, number: int) -> HTMLResponse:
         narrow=flow_svg(flow, language, vertical=True),
         flow_rows=flow_rows(flow),
         rules=did,
-        named=lambda text: named(text, language),
+        named=lambda text: _named(text, language),
     )
 
 
@@ -101,26 +107,24 @@ def scores(request: Request, name: str, number: int, score: str = "", min: str =
 
 
 @router.get("/data/{name}/{number}/sql")
-def sql(request: Request, name: str, number: int, sql: str = "") -> Response:
-    """A question in SQL."""
-    version = _version(request, name, number)
+async def sql(request: Request, name: str, number: int, sql: str = "") -> Response:
+    """A question in SQL, answered by a process that is ended where it takes too much."""
+    version = await run_sync(_version, request, name, number)
     found, fault = None, None
     if sql.strip():
         try:
-            found = _asked(request, "data.query", {"dataset": version.ref, "sql": sql, "limit": 200})
-        except UserError as error:
+            found = await _queried(request, version, sql)
+        except StellwerkError as error:
             fault = str(error)
     if found and (wanted := request.query_params.get("format")):
-        return _file(request, found, f"{name}-{number}-sql", wanted)
+        return await run_sync(_file, request, found, f"{name}-{number}-sql", wanted)
     asked = sql or "SELECT decision, rule, count(*) AS n\nFROM ledger\nGROUP BY decision, rule\nORDER BY n DESC"
-    return _page(request, "data_sql.html", version, "sql", sql=asked, found=found, fault=fault)
+    return await run_sync(lambda: _page(request, "data_sql.html", version, "sql", sql=asked, found=found, fault=fault))
 
 
 @router.get("/data/{name}/{number}/document")
 def document(request: Request, name: str, number: int, id: str = "") -> HTMLResponse:
     """The way of one document through the steps."""
-    from stellwerk.jobs.data.words import named
-
     version, language = _version(request, name, number), language_of(request)
     found, fault = None, None
     if id.strip():
@@ -130,7 +134,7 @@ def document(request: Request, name: str, number: int, id: str = "") -> HTMLResp
             fault = str(error)
     return _page(
         request, "data_document.html", version, "document", id=id, found=found, fault=fault,
-        named=lambda text: named(text, language),
+        named=lambda text: _named(text, language), quantity=lambda value: _quantity(value, language),
     )  # fmt: skip
 
 
@@ -149,6 +153,13 @@ def _asked(request: Request, operation: str, values: dict[str, Any]) -> Any:
     return execution.call(workspace_of(request), find(operation), values)
 
 
+async def _queried(request: Request, version: Version, sql: str) -> QueryResult:
+    from stellwerk.jobs.data.reports import QueryResult
+
+    workspace, values = await run_sync(workspace_of, request), {"dataset": version.ref, "sql": sql, "limit": 200}
+    return QueryResult.model_validate_json(await answers_of(request).answer(workspace, find("data.query"), values))
+
+
 def _page(request: Request, template: str, version: Version, tab: str, **values: Any) -> HTMLResponse:
     return page(request, template, version=version, tab=tab, address=f"/data/{version.name}/{version.number}", **values)
 
@@ -163,6 +174,25 @@ def _bars(found: Any, title: str, language: Any) -> str:
 def _file(request: Request, found: Any, name: str, wanted: str) -> Response:
     table = TableOf(name, tuple(found.columns), [tuple(_plain(value) for value in row) for row in found.rows])
     return table_file(request, [table], name, wanted)
+
+
+def _named(name: str, language: Language) -> str:
+    """A step or a rule in words; some rules say after a colon what they concern."""
+    from stellwerk.jobs.data.words import named
+
+    head, colon, concerns = name.partition(":")
+    known = {"outlier": "Ausreißer", "mask": "ersetzt"}
+    return f"{known.get(head, head)}: {concerns}" if colon and language == "de" else named(name, language)
+
+
+def _quantity(value: Any, language: Language) -> str:
+    """A value of a score as the reader writes numbers; a text, such as a language, as it is."""
+    if value in (None, "None"):
+        return "–"
+    try:
+        return words.number(float(value), language, 6)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -59,11 +59,6 @@ class Field:
     fault: str = ""
 
     @property
-    def label(self) -> str:
-        """The name as people read it."""
-        return self.name.replace("_", " ")
-
-    @property
     def checked(self) -> bool:
         """Whether a box is ticked."""
         return self.value == "true"

@@ -47,7 +47,13 @@ def list_(
     operation = find("findings.list")
     guard.require(request, operation)
     workspace = workspace_of(request)
-    asked = {"status": status, "severity": severity, "rule": rule.strip(), "owner": owner.strip(), "asset": asset.strip()}
+    asked = {
+        "status": status or "open",
+        "severity": severity,
+        "rule": rule.strip(),
+        "owner": owner.strip(),
+        "asset": asset.strip(),
+    }
     if format:
         given = {name: value for name, value in asked.items() if value and value != "all"}
         result = execution.call(workspace, operation, {**given, "limit": MOST})

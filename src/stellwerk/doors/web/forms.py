@@ -24,7 +24,7 @@ from stellwerk.doors.web import faults, results, specfiles
 from stellwerk.doors.web import fields as form_fields
 from stellwerk.doors.web.fields import Field
 from stellwerk.doors.web.language import language_of
-from stellwerk.doors.web.overview import job_titles
+from stellwerk.doors.web.overview import package_title
 from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.doors.web.tablefiles import table_file
 from stellwerk.errors import StellwerkError, UserError
@@ -289,8 +289,7 @@ def _page(request: Request, workspace: Workspace, form: Form) -> Response:
         more=results.rest(text(request, entry.title)),
         description=[text(request, part) for part in _paragraphs(entry)],
         said=lambda message: text(request, message),
-        called=lambda name: text(request, name),
-        job_title=job_titles(request).get(job, job),
+        job_title=package_title(request, job),
         by_link=by_link(entry),
         spec=next((one for one in form.fields if one.spec), None),
         subject=entry.subject.name if entry.subject else None,
@@ -301,7 +300,6 @@ def _page(request: Request, workspace: Workspace, form: Form) -> Response:
         link=link,
         empty_result=form.answered and not shown,
         links=results.links,
-        label=results.label,
     )
 
 

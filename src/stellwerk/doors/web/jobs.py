@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from stellwerk.doors.web import results, trends
 from stellwerk.doors.web.language import language_of
-from stellwerk.doors.web.overview import Line, address_of, job_titles, line, moment
+from stellwerk.doors.web.overview import Line, address_of, job_titles, line, moment, package_title
 from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.errors import UserError
 from stellwerk.operation import find, load, packages
@@ -36,7 +36,7 @@ def show_all(request: Request) -> Response:
     """The jobs with their tasks."""
     workspace = workspace_of(request)
     known = {one.job for one in _jobs(workspace)}
-    others = [(name, _about(request, name), load(name).values()) for name in sorted(packages()) if name not in known]
+    others = [(name, package_title(request, name), load(name).values()) for name in sorted(packages()) if name not in known]
     top = [entry for entry in load("").values() if not entry.local]
     local = [entry for entry in load("").values() if entry.local]
     return page(
@@ -57,12 +57,12 @@ def show(request: Request, job: str) -> Response:
         request,
         "job.html",
         job=found,
-        titles=job_titles(request),
+        title=package_title(request, job),
         operations=[entry for entry in (load(job).values() if found.operations else ()) if not entry.local],
         kinds=kinds,
         newest={kind: assets.find(workspace.record, kind=kind, limit=LATEST).assets for kind in kinds},
         runs=runs,
-        systems=bool(workspace.specs("systems")),
+        systems=bool(found.tasks and workspace.specs("systems")),
         said=lambda message: text(request, message),
         headline=results.headline,
         rest=results.rest,
@@ -89,7 +89,7 @@ def signals(request: Request, job: str) -> Response:
             continue
         mine = [line(request, workspace, stands, one, ()) for one in stands.signals if one.gate.job == job]
         found.append((name, stands.spec.title or name, mine))
-    title = f"{job_titles(request).get(job, job)}: {text(request, 'Signals')}"
+    title = f"{package_title(request, job)}: {text(request, 'Signals')}"
     return fragment(request, "jobsignals.html", title, found=found)
 
 
@@ -106,9 +106,12 @@ def pictures(request: Request, job: str) -> Response:
             one = _main(workspace, asset)
             if one is not None:
                 drawn.append(
-                    (trends.Series(f"{asset.name}: {one.metric}", one.unit, one.values), trends.chart(request, one).svg())
+                    (
+                        trends.Series(f"{asset.name}: {text(request, one.metric)}", one.unit, one.values),
+                        trends.chart(request, one).svg(),
+                    )
                 )
-    title = f"{job_titles(request).get(job, job)}: {text(request, 'Over versions')}"
+    title = f"{package_title(request, job)}: {text(request, 'Over versions')}"
     return fragment(request, "trends.html", title, drawn=drawn, address="")
 
 
@@ -128,19 +131,10 @@ def _jobs(workspace: Workspace) -> list[JobLine]:
 
 
 def _job(workspace: Workspace, name: str) -> JobLine:
+    """A job, or a package of operations that all jobs share, which has no tasks."""
     found = next((one for one in _jobs(workspace) if one.job == name), None)
+    if found is None and name in packages():
+        return JobLine(job=name, title="", tasks=[], operations=list(load(name)))
     if found is None:
         raise HTTPException(404, f"there is no job {name[:40]!r}; see them at /jobs")
     return found
-
-
-def _about(request: Request, package: str) -> str:
-    """What a package of the core is there for."""
-    known = {
-        "runs": text(request, "Runs"),
-        "record": text(request, "Record"),
-        "release": text(request, "Releases"),
-        "findings": text(request, "Findings"),
-        "access": text(request, "Access"),
-    }
-    return known.get(package, package)

@@ -43,6 +43,10 @@ class Words:
         found = self._texts.get(message, message)
         return found if isinstance(found, str) else found[0]
 
+    def has(self, message: str) -> bool:
+        """Whether there is a text for it in this language."""
+        return message in self._texts
+
     def ngettext(self, singular: str, plural: str, num: int) -> str:
         """The text for a number of things; English and German both have one form for one and another for the rest."""
         found = self._texts.get(singular, (singular, plural))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from stellwerk.doors.web.overview import operation_title
 from stellwerk.doors.web.page import fragment, text, workspace_of
 from stellwerk.record import tables
 from stellwerk.runs import reading
@@ -45,7 +46,7 @@ def happening(request: Request, workspace: Workspace) -> dict[str, Any]:
     running = []
     for line in lines:
         step = latest.get(line.id, {"step": "", "done": 0, "total": None, "unit": ""})
-        title = " ".join(part for part in (line.operation.replace(".", " "), line.subject) if part)
+        title = ": ".join(part for part in (operation_title(request, line.operation), line.subject) if part)
         running.append(
             {
                 "id": line.id,

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from stellwerk.doors.web import results
 from stellwerk.doors.web.language import language_of, words
 from stellwerk.doors.web.page import text
 from stellwerk.errors import UserError
 from stellwerk.gates import Signal, State, Waiver
 from stellwerk.jobs import JOBS
+from stellwerk.operation import find
 from stellwerk.release import derived
 from stellwerk.release import words as release_words
 from stellwerk.report.interval import Reading, reading_svg, reading_text, threshold_text
@@ -132,6 +134,26 @@ def job_titles(request: Request) -> dict[str, str]:
         "strategy": text(request, "Strategy"),
     }
     return {job.name: known.get(job.name, job.title) for job in JOBS}
+
+
+def operation_title(request: Request, path: str) -> str:
+    """What an operation does, as a heading; the name of one whose package is gone."""
+    try:
+        return results.headline(text(request, find(path).title))
+    except UserError:
+        return path
+
+
+def package_title(request: Request, package: str) -> str:
+    """What a group of operations is called: a job, or what all jobs share."""
+    shared = {
+        "runs": text(request, "Runs"),
+        "record": text(request, "Record"),
+        "release": text(request, "Releases"),
+        "findings": text(request, "Findings"),
+        "access": text(request, "Access"),
+    }
+    return job_titles(request).get(package) or shared.get(package, package)
 
 
 def overview(request: Request, workspace: Workspace, name: str) -> Overview:
@@ -262,6 +284,7 @@ def _what_stops(request: Request, standing: Standing) -> str:
         plural(request, "%(num)s sign-off is missing", "%(num)s sign-offs are missing", len(standing.unsigned))
         if standing.unsigned
         else "",
+        release_words.UNGATED[language_of(request)] if standing.ungated else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -16,7 +16,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from stellwerk import __version__
-from stellwerk.doors.web.language import COOKIE, LANGUAGES, language_of, words
+from stellwerk.doors.web.language import COOKIE, LANGUAGES, Words, language_of, words
+from stellwerk.doors.web.told import told
 from stellwerk.report import words as report_words
 from stellwerk.report.words import Language
 
@@ -48,7 +49,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     language = language_of(request)
     answer = HTMLResponse(render(request, template, language, **values), status)
     if request.query_params.get("lang") in LANGUAGES:
-        secure = request.url.scheme == "https"
+        secure = request.app.state.secure
         answer.set_cookie(COOKIE, language, max_age=YEAR, httponly=True, samesite="lax", secure=secure)
     return answer
 
@@ -108,6 +109,9 @@ def environment(language: Language) -> Environment:
         "word": lambda key, **given: report_words.word(key, language, **given),
     }
     found.filters |= {
+        "in_words": texts.gettext,
+        "told": lambda sentence: told(texts, str(sentence)),
+        "called": lambda name: _called(texts, str(name)),
         "number": _number(language),
         "share": lambda value: "–" if value is None else report_words.share(value, 1, language),
         "segment": lambda value: quote(str(value), safe=""),
@@ -121,6 +125,15 @@ def _number(language: Language) -> Callable[..., str]:
         return "–" if value is None else report_words.number(value, language, digits)
 
     return shown
+
+
+def _called(texts: Words, name: str) -> str:
+    """The name of a parameter, of a field or of a state as people read it; one that is not ours stands as it is."""
+    plain = name.replace("_", " ")
+    if not words("de").has(plain):
+        return name
+    said = texts.gettext(plain)
+    return said[:1].upper() + said[1:]
 
 
 def text(request: Request, message: str, **values: Any) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 SHOWN = 200  # rows of a table; downloads have them all
 LONG = 160  # signs of a text that stands in a block of its own
+FIRST = ("name", "rule", "column", "title", "step", "condition")  # columns that say what a row is about
+DATA = frozenset({"schema", "languages", "splits", "sources", "edits"})  # names under these are columns, codes, parts, sources
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Part:
         rows: of a table, all of them.
         items: of a list.
         text: that stands in a block.
+        of_data: whether its names are those of data, such as columns, and stand as they are.
+        title_of_data: the same of its title.
     """
 
     kind: Literal["facts", "table", "list", "text", "group"]
@@ -37,6 +41,8 @@ class Part:
     rows: list[list[Any]] = field(default_factory=list)
     items: list[Any] = field(default_factory=list)
     text: str = ""
+    of_data: bool = False
+    title_of_data: bool = False
 
     @property
     def shown(self) -> list[list[Any]]:
@@ -64,10 +70,10 @@ def parts(result: Any, key: str = "", level: int = 3) -> list[Part]:
     if not isinstance(result, dict):
         return _of_value(key, result, level)
     if _is_grid(result):
-        grid = Part("table", _join(key, "rows"), "", level, columns=result["columns"], rows=result["rows"])
+        grid = Part("table", _join(key, "rows"), "", level, columns=result["columns"], rows=result["rows"], of_data=True)
         rest = {name: value for name, value in result.items() if name not in ("columns", "types", "rows")}
         return [grid, *parts(rest, key, level)]
-    facts = Part("facts", key, "", level)
+    facts = Part("facts", key, "", level, of_data=_of_data(key))
     found: list[Part] = []
     for name, value in result.items():
         if value is None or value in ("", [], {}):
@@ -124,27 +130,35 @@ def _join(key: str, name: str) -> str:
 
 
 def _of_value(key: str, value: Any, level: int) -> list[Part]:
-    title = label(key.rpartition(".")[2])
+    above, _, title = key.rpartition(".")
+    part = Part("text", key, title, level, of_data=_of_data(key), title_of_data=_of_data(above))
     match value:
         case str():
-            return [Part("text", key, title, level, text=value)]
+            return [replace(part, text=value)]
         case list() if value and all(isinstance(row, dict) for row in value):
-            return [_table(key, title, level, value)]
+            columns, rows = _table(value)
+            return [replace(part, kind="table", columns=columns, rows=rows)]
         case list():
-            return [Part("list", key, title, level, items=value)]
-        case dict() if all(_is_plain(part) for part in value.values()):
-            return [Part("facts", key, title, level, facts=list(value.items()))]
+            return [replace(part, kind="list", items=value)]
+        case dict() if all(_is_plain(one) for one in value.values()):
+            return [replace(part, kind="facts", facts=list(value.items()))]
         case dict():
-            return [Part("group", key, title, level), *parts(value, key, level + 1)]
+            return [replace(part, kind="group"), *parts(value, key, level + 1)]
         case _:
-            return [Part("text", key, title, level, text=str(value))]
+            return [replace(part, text=str(value))]
 
 
-def _table(key: str, title: str, level: int, rows: list[dict[str, Any]]) -> Part:
+def _of_data(key: str) -> bool:
+    """Whether what stands under a name is called as the data call it."""
+    return key.rpartition(".")[2] in DATA
+
+
+def _table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[Any]]]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     names = [name for name in names if any(row.get(name) not in (None, "", [], {}) for row in rows)]
+    names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     cells = [[flat(row.get(name)) for name in names] for row in rows]
-    return Part("table", key, title, level, columns=names, rows=cells)
+    return names, cells
 
 
 def _is_grid(value: dict[str, Any]) -> bool:

@@ -171,6 +171,7 @@ def _page(request: Request, workspace: Workspace, report: RunReport, fault: str 
     language = language_of(request)
     progress = workspace.record.rows(tables.progress, tables.progress.c.run == report.id, order=tables.progress.c.updated)
     entry = _known(report.operation)
+    decides = entry is not None and entry.scope == "approve"
     return page(
         request,
         "run.html",
@@ -185,7 +186,7 @@ def _page(request: Request, workspace: Workspace, report: RunReport, fault: str 
         ],
         going=going,
         lonely=report.state == "queued" and not _worker_lives(workspace),
-        advice=advice(request, report),
+        advice="" if decides else advice(request, report),
         own_words=bool(report.error) and not _FAULT.fullmatch(report.error or ""),
         progress=progress,
         bars=bars(report, language),
@@ -197,12 +198,10 @@ def _page(request: Request, workspace: Workspace, report: RunReport, fault: str 
         parts=results.for_reader(result, language),
         downloads=result.get("downloads") or [],
         links=results.links,
-        label=results.label,
-        called=lambda name: text(request, name),
         address_of=address_of,
         at=lambda when: moment(request, workspace, when),
         took=words.duration(_seconds(report.started, report.finished), language) if report.started and report.finished else "",
-        may_resume=report.state in ("interrupted", "cancelled", "failed") and _kept(report.parameters),
+        may_resume=report.state in ("interrupted", "cancelled", "failed") and _kept(report.parameters) and not decides,
     )
 
 

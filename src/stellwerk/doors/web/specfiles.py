@@ -83,7 +83,9 @@ def part(request: Request, folder: str, name: str) -> Response:
     content = read_text(path) if path is not None and path.is_file() else None
     wrong = mistakes(folder, name, content) if content is not None else []
     title = f"{folder}/{name}.yaml" if name else text(request, "The spec file")
-    return fragment(request, "specpart.html", title, folder=folder, name=name, content=content, wrong=wrong, lines=_lines(content or ""))
+    return fragment(
+        request, "specpart.html", title, folder=folder, name=name, content=content, wrong=wrong, lines=_lines(content or "")
+    )
 
 
 @functools.cache

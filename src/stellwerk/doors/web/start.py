@@ -14,7 +14,9 @@ from stellwerk.doors import guard
 from stellwerk.doors.web import beginning, now
 from stellwerk.doors.web import overview as seen
 from stellwerk.doors.web.comparing import changes
+from stellwerk.doors.web.language import language_of, words
 from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.told import told
 from stellwerk.errors import UserError
 from stellwerk.findings import deciding, status
 from stellwerk.operation import find, load, packages
@@ -111,7 +113,11 @@ def _findings(request: Request, workspace: Workspace) -> list[Waiting]:
     at = datetime.now(UTC)
     me = deciding.person(workspace.record, workspace.actor) if workspace.actor else workspace.person
     rows = status.find(workspace.record, at, status="open", limit=LOOKED_AT)
-    shown = [Waiting(row["title"], f"/findings/{row['id'][:12]}") for row in rows if row["owner"] in (None, me)][:SHOWN]
+    shown = [
+        Waiting(told(words(language_of(request)), row["title"]), f"/findings/{row['id'][:12]}")
+        for row in rows
+        if row["owner"] in (None, me)
+    ][:SHOWN]
     total = status.count(workspace.record, at, status="open")
     if total > len(shown):
         said = seen.plural(request, "%(num)s open finding in all", "%(num)s open findings in all", total)

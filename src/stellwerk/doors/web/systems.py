@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from stellwerk.doors import guard
@@ -103,6 +104,8 @@ def _page(request: Request, name: str, typed: Mapping[str, str], fault: str = ""
     from stellwerk.release import mending
 
     workspace = workspace_of(request)
+    if name not in workspace.specs("systems"):
+        raise HTTPException(404, f"there is no system {name[:60]!r}")
     yaml = workspace.spec_path("systems", name).read_text(encoding="utf-8-sig", errors="replace")
     one = seen.overview(request, workspace, name)
     by_job: dict[str, list[seen.Line]] = {}
@@ -141,7 +144,7 @@ def _signs(request: Request, workspace: Workspace, one: seen.Overview) -> list[d
             "authenticated": sign.authenticated,
             "reason": sign.reason,
             "created": seen.moment(request, workspace, sign.created),
-            "holds": one.standing is not None and sign.candidate == one.standing.digest,
+            "holds": one.standing is not None and sign.candidate == one.standing.signable,
         }
         for sign in (one.standing.sign_offs if one.standing else [])
     ]
@@ -152,7 +155,7 @@ def _planned(request: Request, mend: Mend) -> dict[str, Any]:
     said = text(request, "time not yet known")
     if mend.seconds is not None:
         said = text(request, "about %(time)s", time=duration(mend.seconds.median, language_of(request)))
-    return {"operation": mend.operation, "values": mend.values, "time": said}
+    return {"title": seen.operation_title(request, mend.operation or ""), "values": mend.values, "time": said}
 
 
 def _todo(mends: list[Mend]) -> list[str]:

@@ -23,3 +23,28 @@ function say(sentence) {
   clearTimeout(say.timer);
   say.timer = setTimeout(() => place.classList.remove("shown"), 6000);
 }
+
+// On a phone each row of a table stands as a block, and each cell is told with the head of its column (see .stacks in the style).
+const ROLES = { THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+
+function stack(root) {
+  for (const table of root.querySelectorAll(".scroll > table:not(.data, .sides, .timeline, .stacks)")) {
+    const heads = table.tHead ? [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim()) : [];
+    if (heads.length < 3 || heads.length > 12) { continue; }
+    table.classList.add("stacks");
+    // Where rows are blocks, some browsers no longer take them for rows.
+    table.setAttribute("role", "table");
+    for (const part of table.querySelectorAll("thead, tbody, tr, th, td")) {
+      part.setAttribute("role", ROLES[part.tagName] || (part.scope === "col" ? "columnheader" : "rowheader"));
+      if (part.tagName === "TD" && part.colSpan === 1 && part.hasChildNodes()) {
+        part.dataset.label = heads[part.cellIndex];
+        const held = document.createElement("div");
+        held.append(...part.childNodes);
+        part.append(held);
+      }
+    }
+  }
+}
+
+stack(document);
+document.addEventListener("htmx:load", (event) => stack(event.target));

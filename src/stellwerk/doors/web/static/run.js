@@ -18,6 +18,8 @@ if (live) {
 
 function tell(line) {
   const list = document.getElementById("progress");
+  const units = Object.fromEntries(list.dataset.units.split(";").map((pair) => pair.split("=")));
+  const unit = units[line.unit] || line.unit;
   const number = new Intl.NumberFormat(document.documentElement.lang);
   let row = [...list.children].find((one) => one.dataset.step === line.step);
   if (!row) {
@@ -37,5 +39,5 @@ function tell(line) {
     bar.max = line.total;
     bar.value = line.done;
   }
-  row.lastElementChild.textContent = number.format(line.done) + (line.total ? " / " + number.format(line.total) : "") + " " + line.unit;
+  row.lastElementChild.textContent = number.format(line.done) + (line.total ? " / " + number.format(line.total) : "") + " " + unit;
 }
