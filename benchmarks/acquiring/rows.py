@@ -13,7 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stellwerk.run import Run
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
 TABLE = "tickets"
@@ -64,7 +67,7 @@ def acquire(url: str, folder: Path) -> Callable[[], Found]:
     from stellwerk.runs.execution import call
     from stellwerk.workspace import Workspace
 
-    def load(*, run: Any) -> list[str]:
+    def load(*, run: Run) -> list[str]:
         """Load the source."""
         return acquiring.acquire(run, "bench", source(url)).shards
 

@@ -144,7 +144,7 @@ def test_a_name_is_safe_whatever_it_is(name: str) -> None:
     assert safe not in ("", ".", "..")
     assert safe.isprintable()
     assert len(safe.encode()) <= exchange.NAME_BYTES
-    assert not set(safe) & set('/\\%?*:"<>|')
+    assert not set(safe) & set('/\\%?*:"<>|[]')
     assert exchange.safe_name(safe) == safe
 
 

@@ -11,6 +11,7 @@ import pytest
 from guarded import PASSWORD, Server, assert_headers
 
 from stellwerk.access import accounts, tokens
+from stellwerk.access.sessions import Sessions
 from stellwerk.doors.login import local_path
 from stellwerk.record import tables
 
@@ -305,3 +306,21 @@ def test_scopes_are_asked_for(login_server: Server) -> None:
     assert client.post("/api/operate/data.build", json={}, headers={"X-CSRF-Token": csrf}).status_code == 200
     accounts.save(login_server.workspace, "anna", ["read"], None)
     assert client.post("/api/operate/data.build", json={}, headers={"X-CSRF-Token": csrf}).status_code == 403
+
+
+def test_pages_need_the_scope_read_but_anybody_may_leave(login_server: Server) -> None:
+    accounts.save(login_server.workspace, "carl", ["run", "approve"], PASSWORD)
+    client = login_server.logged_in("carl")
+    for path in ("/", "/document", "/nothing"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (
+            403,
+            {"error": "the pages need the scope read, which carl does not have"},
+        )
+    assert client.get("/static/a.css").status_code == 200
+    assert client.get("/api/me").json()["scopes"] == ["approve", "run"]
+    assert client.post("/logout").status_code == 403
+    held = Sessions(login_server.workspace, secure=False).find(next(iter(client.cookies.values())))
+    assert held is not None
+    assert client.post("/logout", data={"csrf": held.csrf}).status_code == 303
+    assert login_server.workspace.record.rows(tables.session) == []

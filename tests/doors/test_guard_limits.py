@@ -55,6 +55,40 @@ def test_an_upload_may_be_larger_up_to_its_own_limit(local_server: Server) -> No
         )
 
 
+def test_of_forms_only_those_with_files_may_be_large(login_server: Server) -> None:
+    client = login_server.logged_in()
+    for path in ("/begin/file", "/operations/data.try"):
+        parts = client.build_request("POST", path, files={"csrf": (None, "x"), "file": ("a.csv", b"x" * 2**21)})
+        assert client.send(parts).status_code == 403  # the guard looked whether it is ours
+        answer = client.post(path, data={"csrf": "x", "a": "x" * 2**20})
+        assert (answer.status_code, login_server.calls) == (413, 0), path
+
+
+def test_a_form_of_too_many_fields_is_no_fault_of_ours(login_server: Server) -> None:
+    answer = login_server.logged_in().post("/change", data={f"f{number}": "x" for number in range(1500)})
+    assert (answer.status_code, "fields" in answer.json()["error"]) == (413, True)
+
+
+@pytest.mark.parametrize("named", ["punycode", '"PunyCode"', "unicode_escape", "undefined", "utf-8; charset=punycode"])
+def test_a_form_cannot_choose_an_encoding_that_takes_minutes_to_read(login_server: Server, named: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\na-' + b"b" * 300_000 + b"\r\n--x--\r\n"
+    for charset, status in ((named, 415), ("UTF-8", 401)):
+        kind = f"multipart/form-data; boundary=x; charset={charset}"
+        extra = b'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nguess\r\n'
+        began = time.monotonic()
+        answer = login_server.client().post(
+            "/login", content=extra + body, headers={"Origin": login_server.origin, "Content-Type": kind}
+        )
+        assert answer.status_code == status
+        assert time.monotonic() - began < 5
+    for kind in (
+        "multipart/form-data; boundary=x; charset*=utf-8''punycode",
+        "multipart/form-data; boundary=x; charset*0=puny",
+    ):
+        headers_ = {"Origin": login_server.origin, "Content-Type": kind}
+        assert login_server.client().post("/login", content=body, headers=headers_).status_code == 415
+
+
 def test_a_body_that_drips_in_is_cut_off(local_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "GRACE", 1.0)
     head = f"POST /api/me HTTP/1.1\r\nHost: 127.0.0.1:{local_server.port}\r\nContent-Type: application/json\r\n"

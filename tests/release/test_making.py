@@ -288,3 +288,16 @@ def test_a_release_that_there_is_not_is_told_with_those_that_there_are(desk: Des
     ):
         with pytest.raises(UserError, match=said):
             desk.call("release.show", release=reference)
+
+
+def test_nobody_goes_on_with_a_release_in_the_name_of_who_began_it(desk: Desk) -> None:
+    erika, ben = desk.workspace.acting("erika", True), desk.workspace.acting("ben", True)
+    run = queue.enqueue(erika, find("release.make"), {"system": "desk"})
+    execution.cancel(ben, run)
+    for caller in (ben, erika, desk.workspace.acting(None, False), desk.workspace):
+        with pytest.raises(UserError, match=r"in the name of who started it.*stellwerk release make"):
+            execution.call(caller, find("runs.resume"), {"run_id": run})
+    assert desk.workspace.record.rows(tables.run, tables.run.c.id == run)[0]["state"] == "cancelled"
+    own = execution.submit(desk.workspace, find("release.make"), {"system": "desk"})
+    execution.cancel(desk.workspace, own)
+    assert execution.call(desk.workspace, find("runs.resume"), {"run_id": own}).state == "done"

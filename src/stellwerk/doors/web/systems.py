@@ -104,9 +104,11 @@ def _page(request: Request, name: str, typed: Mapping[str, str], fault: str = ""
     from stellwerk.release import mending
 
     workspace = workspace_of(request)
-    if name not in workspace.specs("systems"):
-        raise HTTPException(404, f"there is no system {name[:60]!r}")
-    yaml = workspace.spec_path("systems", name).read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        file = workspace.spec_path("systems", name)
+    except UserError as error:
+        raise HTTPException(404, str(error)) from None
+    yaml = file.read_text(encoding="utf-8-sig", errors="replace")
     one = seen.overview(request, workspace, name)
     by_job: dict[str, list[seen.Line]] = {}
     for line in one.lines:
