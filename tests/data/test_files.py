@@ -625,3 +625,11 @@ def test_a_page_in_the_wrong_encoding_keeps_what_its_repair_needs(tmp_path: Path
     assert isinstance(table, pa.Table)
     assert table["text"][0].as_py().strip().encode("latin-1").decode() == good
     assert table["title"][0].as_py().encode("latin-1").decode() == "Ölfilter"
+
+
+def test_what_the_workspace_keeps_for_itself_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / ".stellwerk").mkdir()
+    (tmp_path / ".stellwerk" / "signing-key").write_text("secret")
+    for pattern in (".stellwerk/signing-key", str(tmp_path / ".stellwerk" / "*"), ".stellwerk/**"):
+        with pytest.raises(UserError, match="the keys and the record of the workspace; they are no source"):
+            find_files(tmp_path, pattern)

@@ -140,10 +140,10 @@ def test_a_run_on_a_value_that_is_not_kept_is_worked_on_beside_the_server(client
 def test_following_over_a_network_does_not_wait_for_long(client: httpx.Client, desk: Path) -> None:
     run = post(client, "data.test", dataset="letters").json()["id"]
     with ThreadPoolExecutor(30) as pool:
-        waiting = [pool.submit(post, client, "runs.follow", run_id=run, seconds=2) for _ in range(30)]
+        waiting = [pool.submit(post, client, "runs.follow", run_id=run, seconds=15) for _ in range(30)]
         began = time.monotonic()
         assert post(client, "jobs").status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10  # and not the hour that following may take on the command line
         assert {answer.result().json()["state"] for answer in waiting} == {"queued"}
     work_on_queue(desk)
 

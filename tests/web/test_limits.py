@@ -13,7 +13,10 @@ from stellwerk.doors import answering
 
 def test_sql_of_a_page_is_ended_where_it_takes_too_much(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "42" in visible(visitor.read("/data/tickets/1/sql?sql=SELECT+6*7+AS+answer").partition("answer-title")[2])
-    assert visitor.get("/data/tickets/1/sql?sql=SELECT+6*7+AS+answer&format=csv").text.lstrip("\ufeff").split() == ["answer", "42"]
+    assert visitor.get("/data/tickets/1/sql?sql=SELECT+6*7+AS+answer&format=csv").text.lstrip("\ufeff").split() == [
+        "answer",
+        "42",
+    ]
     monkeypatch.setattr(answering, "BYTES", 1)
     told = visitor.read("/data/tickets/1/sql?sql=SELECT+6*7+AS+answer")
     assert "answer-title" not in told

@@ -76,7 +76,8 @@ def token(name: str, scopes: str = "read", days: float = DAYS, *, workspace: Wor
 
     Args:
         name: whose it is, such as ci; what it does stands in the record under this name.
-        scopes: what it allows, with commas: read, run, approve (decide about evidence), admin.
+        scopes: what it allows, with commas: read, run, approve (decide about evidence), admin (change specs, and so
+            have the server read any file that it may, and send credentials anywhere).
         days: how long it holds, at most 365.
     """
     text, made = tokens.make(workspace, names.name(name), names.scopes(scopes), days)
@@ -112,7 +113,8 @@ def account(
 
     Args:
         name: of the person; what they decide stands in the record under this name.
-        scopes: what they may do, with commas: read, run, approve (decide about evidence), admin; read for a new account.
+        scopes: what they may do, with commas: read, run, approve (decide about evidence), admin (change specs, and so
+            have the server read any file that it may, and send credentials anywhere); read for a new account.
         password: where it is kept, env:NAME or file:PATH; it is asked for in the terminal if left out, never written out.
     """
     name = names.name(name)

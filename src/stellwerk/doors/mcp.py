@@ -180,16 +180,18 @@ class _Call:
 
     async def _follow(self, entry: Operation) -> bytes:
         """Wait for a run, and tell how far it is."""
-        told = 0.0
+        told = -1.0
 
         async def tell(standing: Following) -> None:
             nonlocal told
             done = sum(line.done for line in standing.progress)
             # The protocol wants each number larger than the one before.
             if done > told:
-                told, line = done, standing.progress[-1]
-                total = f" of {line.total:,.0f}" if line.total is not None else ""
-                message = f"{line.step}: {line.done:,.0f}{total} {line.unit}"
+                told, message = done, standing.state
+                if standing.progress:
+                    line = standing.progress[-1]
+                    total = f" of {line.total:,.0f}" if line.total is not None else ""
+                    message = f"{line.step}: {line.done:,.0f}{total} {line.unit}"
                 await self.context.session.report_progress(done, message=message)
 
         return await self.answers.follow(self.workspace, entry, self.given, PATIENCE, tell)

@@ -107,7 +107,8 @@ def exported(workspace: Workspace, reference: str, file: Path, *, overwrite: boo
     bundle.write(file, content)
     return Exported(
         message=f"wrote {release.ref}; give the receiver the key's fingerprint on another way than this file", file=str(file),
-        release=release.ref, bytes=len(content), key=release.key, next=[f"stellwerk release verify {file}"],
+        release=release.ref, bytes=len(content), key=release.key,
+        next=[f"stellwerk release verify {file} --fingerprint {release.key}"],
     )  # fmt: skip
 
 
@@ -121,7 +122,8 @@ def verified(file: Path, key: Path | None, fingerprint: str | None, workspace: W
     found = verifying.check(content, given)
     problems, notes = list(found.problems), []
     actual = signing.fingerprint(found.public) if found.public is not None else None
-    if fingerprint is not None and actual is not None and fingerprint != actual:
+    other = fingerprint is not None and actual is not None and fingerprint != actual
+    if other:
         problems.append(f"it was signed with the key {actual}, not with the one that was named")
     known = given is not None or fingerprint is not None or (own is not None and own == found.public)
     if not known and actual is not None:
@@ -134,9 +136,11 @@ def verified(file: Path, key: Path | None, fingerprint: str | None, workspace: W
     if workspace is not None and found.manifest is not None:
         problems += _unlike_record(workspace, found.manifest)
     manifest = found.manifest
-    message = f"{file} is not what was signed" if problems else f"{file} is as it was signed"
+    said = "is not what was signed" if problems else "is as it was signed"
+    if other and len(problems) == 1:
+        said = "was signed with another key than the one that was named"
     return Verified(
-        message=message, file=str(file), genuine=not problems, key_known=known,
+        message=f"{file} {said}", file=str(file), genuine=not problems, key_known=known,
         release=manifest.ref if manifest else None, made=manifest.made if manifest else None,
         made_by=manifest.made_by if manifest else None, authenticated=manifest.authenticated if manifest else None,
         key=actual, members=found.members, problems=problems, notes=notes,

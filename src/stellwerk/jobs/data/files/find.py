@@ -12,6 +12,7 @@ from pathlib import Path
 from stellwerk.errors import UserError
 
 _MAGIC = "*?["
+STATE = ".stellwerk"
 
 
 def find_files(root: Path, pattern: str) -> list[Path]:
@@ -47,6 +48,8 @@ def find_files(root: Path, pattern: str) -> list[Path]:
                 "copy the file into it or give its absolute path."
             )
     found = sorted({path for path in matches if path.is_symlink() or not path.is_dir()}, key=lambda path: path.as_posix())
+    if any(_inside(path, root / STATE) for path in found):
+        raise UserError(f"'{pattern}' matches files in {STATE}/, the keys and the record of the workspace; they are no source")
     if not found:
         raise UserError(_nothing(root, pattern, Path(full)))
     return found
