@@ -13,8 +13,8 @@ counts=.pytest_cache/junit
 # What knows no record, what starts both databases itself, and the doors, behind which the same operations are asked.
 apart=(tests/text tests/report tests/runs tests/data/sources tests/test_{benchmarks,servers,project,remote_store,team}.py
   tests/data/test_{files,hostile_files,documents,mails,checks,comparing,profiling,sql,spec}.py tests/demo/test_company.py
-  tests/test_gates.py tests/release/test_{bom,dossier,signing,verify,spec}.py tests/web/test_{browser,language,forms}.py
-  tests/doors/test_{doors,guard,guard_limits,login,binding,mcp,serve,schemathesis,exchange}.py)
+  tests/test_gates.py tests/release/test_{bom,dossier,signing,verify,system_spec}.py tests/web/test_{browser,page_language,forms}.py
+  tests/doors/test_{doors,guarding,guard_limits,login,binding,mcp,serve,schemathesis,exchange}.py)
 summary=()
 failed=0
 

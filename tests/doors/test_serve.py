@@ -58,7 +58,15 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    return until(lambda: next((one for one in family(process) if "stellwerk.doors.beside" in one.cmdline()), None))
+    return until(lambda: next((one for one in family(process) if "stellwerk.doors.beside" in words_of(one)), None))
+
+
+def words_of(one: psutil.Process) -> list[str]:
+    """The command of a process; one that has just ended has none any more."""
+    try:
+        return one.cmdline()
+    except psutil.Error:
+        return []
 
 
 def until(condition: Callable[[], Any]) -> Any:
