@@ -72,13 +72,14 @@ class Started:
     error: str | None = None
 
 
-def mends(workspace: Workspace, standing: Standing, language: Language = "en") -> list[Mend]:
+def mends(workspace: Workspace, standing: Standing, language: Language = "en", *, timed: bool = True) -> list[Mend]:
     """What is not clear and not waived, worst first, and what would bring each back.
 
     Args:
         workspace: of the system.
         standing: of the system.
         language: of reasons and of what a person has to do.
+        timed: whether to estimate how long each run takes.
     """
     times: dict[bytes, Estimate | None] = {}
     found = []
@@ -86,7 +87,9 @@ def mends(workspace: Workspace, standing: Standing, language: Language = "en") -
     making = {_missing(signal): calls for signal in todo if _missing(signal) and (calls := _calls(workspace, standing, signal))}
     for signal in todo:
         calls = making.get(_missing(signal)) or _calls(workspace, standing, signal)
-        found += [_mend(workspace, signal, operation, values, times, language) for operation, values in calls]
+        found += [
+            _mend(workspace if timed else None, signal, operation, values, times, language) for operation, values in calls
+        ]
         if not calls:
             found.append(_by_person(standing, signal, language))
     known = {mend.subject for mend in found}
@@ -129,12 +132,12 @@ def start(workspace: Workspace, found: Iterable[Mend]) -> Iterator[Started]:
 
 
 def _mend(
-    workspace: Workspace, signal: Signal, operation: Operation, values: dict[str, str], times: dict[bytes, Estimate | None],
-    language: Language,
+    workspace: Workspace | None, signal: Signal, operation: Operation, values: dict[str, str],
+    times: dict[bytes, Estimate | None], language: Language,
 ) -> Mend:  # fmt: skip
     key = _key(operation.path, values)
     if key not in times:
-        times[key] = _seconds(workspace, operation, values)
+        times[key] = _seconds(workspace, operation, values) if workspace is not None else None
     return _of(signal, language, operation=operation.path, values=values, seconds=times[key])
 
 

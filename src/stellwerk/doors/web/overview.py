@@ -156,13 +156,14 @@ def package_title(request: Request, package: str) -> str:
     return job_titles(request).get(package) or shared.get(package, package)
 
 
-def overview(request: Request, workspace: Workspace, name: str) -> Overview:
+def overview(request: Request, workspace: Workspace, name: str, *, timed: bool = True) -> Overview:
     """Read how a system stands, and put it into words.
 
     Args:
         request: whose language is spoken.
         workspace: with the system.
         name: of the system.
+        timed: whether to say how long mending takes.
     """
     from stellwerk.release import mending
     from stellwerk.release.standing import standing
@@ -173,7 +174,7 @@ def overview(request: Request, workspace: Workspace, name: str) -> Overview:
     except UserError as error:
         route = [Station(job, title, None) for job, title in titles.items()]
         return Overview(name, name, None, str(error), text(request, "The file of this system has a mistake."), route, [], [])
-    mends = mending.mends(workspace, found, language_of(request))
+    mends = mending.mends(workspace, found, language_of(request), timed=timed)
     route = [Station(job, titles.get(job, job), state) for job, state in found.jobs.items()]
     shown = [line(request, workspace, found, signal, mends) for signal in found.signals]
     return Overview(name, found.spec.title or name, found, "", verdict(request, found), route, shown, mends)

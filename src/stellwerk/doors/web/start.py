@@ -45,7 +45,7 @@ def start(request: Request) -> Response:
     """The page."""
     guard.require(request, find("signals"))
     workspace = workspace_of(request)
-    systems = [seen.overview(request, workspace, name) for name in workspace.specs("systems")]
+    systems = [seen.overview(request, workspace, name, timed=False) for name in workspace.specs("systems")]
     datasets = bool(workspace.specs("datasets"))
     return page(
         request,
