@@ -127,7 +127,7 @@ def test_a_worker_does_not_outlive_a_server_that_was_killed(start: Started, desk
     worker = worker_of(process)
     until(lambda: any(str(worker.pid) in row["holder"].split() for row in Workspace(desk).record.rows(tables.worker)))
     process.kill()
-    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    assert until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_port_that_is_taken_is_a_sentence_with_a_free_one(desk: Path) -> None:

@@ -15,7 +15,7 @@ from stellwerk.demo.inventory import Holding, inventory
 from stellwerk.demo.network import Watched
 from stellwerk.demo.scoring import Comparison, Line
 from stellwerk.demo.sentences import say
-from stellwerk.demo.story import Story
+from stellwerk.demo.story import Story, Told
 from stellwerk.demo.truth import BELOW, JOB_OF, KINDS, PERSONAL
 from stellwerk.jobs.data import pictures
 from stellwerk.jobs.data.measured import bounded, rules
@@ -98,16 +98,20 @@ def lines(story: Story, language: Language = "en") -> list[tuple[State | None, s
     """What happened to the signals, in order: the state that came of it, and the sentence."""
     told: list[tuple[State | None, str]] = [("clear", say("story_first", language, release=story.first))]
     told.append((None, say("story_letter", language, letter=story.letter, version=story.version)))
-    told += [
-        ("dark", say("story_dark", language, gate=gone.gate, subject=gone.subject, before=story.first)) for gone in story.dark
-    ]
+    told += _signals(story.dark, language)
     told.append(("clear", say("story_clear", language, count=len(story.clear))))
     told += [("clear", say("story_mended", language, command=command)) for command in story.mended]
     told.append(("clear", say("story_release", language, release=story.release, file=story.file)))
     told.append(("clear" if story.genuine else "stop", say("story_genuine" if story.genuine else "story_false", language)))
     told.append(("stop", say("story_tampered", language, problem=story.tampered)))
-    told.append(("stop", say("story_bought", language)))
+    told += _signals(story.bought, language)
     return told
+
+
+def _signals(signals: Sequence[Told], language: Language) -> list[tuple[State | None, str]]:
+    return [
+        (one.state, say("story_told", language, gate=one.gate, subject=one.subject, why=one.why[language])) for one in signals
+    ]
 
 
 def story_table(story: Story, language: Language) -> Table:

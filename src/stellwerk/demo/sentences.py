@@ -150,15 +150,12 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Versionen nachgewiesen ist, die er bindet.",
     ),
     "story_happened": ("What happened", "Was geschah"),
-    "story_first": ("all gates are met: released as {release}", "alle Prüfpunkte sind erfüllt: Freigabe {release}"),
+    "story_first": ("nothing is in the way: released as {release}", "nichts steht im Weg: Freigabe {release}"),
     "story_letter": (
         "a sentence is added to letter {letter}; the build makes {version}",
         "ein Satz kommt zur Zuschrift {letter} hinzu; der Bau ergibt {version}",
     ),
-    "story_dark": (
-        "{gate} on {subject}: measured on the version before, not on this one",
-        "{gate} an {subject}: an der Version davor gemessen, nicht an dieser",
-    ),
+    "story_told": ("{gate} on {subject}: {why}", "{gate} an {subject}: {why}"),
     "story_clear": (
         "{count} signals stay clear, for they concern other versions or what the build itself measured",
         "{count} Signale bleiben frei, denn sie betreffen andere Versionen oder das, was der Bau selbst gemessen hat",
@@ -179,10 +176,6 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "story_tampered": (
         "with one byte of the dossier changed, the check says: {problem}",
         "ist ein Byte der Freigabeakte anders, sagt die Prüfung: {problem}",
-    ),
-    "story_bought": (
-        "the bought copilot is not released: how long its provider keeps data is not yet known",
-        "der gekaufte Copilot hat keine Freigabe: wie lange sein Anbieter Daten behält, ist noch nicht bekannt",
     ),
     "next_serve": ("the pages, in a browser", "die Seiten, im Browser"),
     "next_signals": ("the signals of the systems", "die Signale der KI-Systeme"),

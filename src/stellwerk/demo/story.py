@@ -18,23 +18,27 @@ from pydantic import BaseModel, Field
 
 from stellwerk.demo.changing import change_a_letter
 from stellwerk.errors import StellwerkError
+from stellwerk.gates import Signal, State
+from stellwerk.release import words
+from stellwerk.release.standing import standing
+from stellwerk.report.words import Language
 
 if TYPE_CHECKING:
     from stellwerk.doors.python import OpenWorkspace
     from stellwerk.release.answers import Verified
-    from stellwerk.release.reports import SystemSignals
 
 SYSTEM = "support-desk"
 BOUGHT = "copilot"
 CHANGED = "tickets"
 
 
-class Gone(BaseModel):
-    """A signal that went dark with a change, and why."""
+class Told(BaseModel):
+    """A signal that does not pass, and why, in the languages of the report."""
 
     gate: str
     subject: str
-    why: str
+    state: State
+    why: dict[Language, str]
 
 
 class Change(BaseModel):
@@ -42,7 +46,7 @@ class Change(BaseModel):
 
     letter: str = Field(description="the ticket in which a sentence was added")
     version: str = Field(description="the dataset version that came of it")
-    dark: list[Gone] = Field(description="signals that the change darkened")
+    dark: list[Told] = Field(description="signals that the change darkened")
     clear: list[str] = Field(description="gates and versions whose signals stayed clear")
     mended: list[str] = Field(description="the runs that brought them back")
 
@@ -63,7 +67,7 @@ class Story(Change):
     key: str = Field(description="fingerprint of the key that signed it")
     genuine: bool = Field(description="whether another process, without workspace and key, found the file as it was signed")
     tampered: str = Field(description="what it said of a copy with one byte changed")
-    bought: str = Field(description="the sentence on the bought system")
+    bought: list[Told] = Field(description="what stops the bought system")
 
 
 def play(
@@ -104,7 +108,7 @@ def play(
         key=done.key,
         genuine=_verify(file, done.key).genuine,
         tampered=_tampered(file, done.key),
-        bought=_signals(opened, BOUGHT).sentence,
+        bought=[_told(signal) for signal in standing(opened.workspace, BOUGHT).signals if not signal.passes],
     )
 
 
@@ -112,18 +116,22 @@ def _change(opened: OpenWorkspace, folder: Path) -> Change:
     """Change a letter, build, and see what is dark and which runs would mend it."""
     letter = change_a_letter(folder)
     version = opened.data.build(CHANGED).dataset
-    after = _signals(opened, SYSTEM)
-    dark = [Gone(gate=s.gate, subject=s.subject or "", why=s.reason) for s in after.signals if s.state == "dark"]
+    after = standing(opened.workspace, SYSTEM)
+    dark = [_told(signal) for signal in after.signals if signal.state == "dark"]
     if not dark or after.releasable:
         raise StellwerkError(f"a changed letter of {CHANGED} darkened nothing of {SYSTEM}, which is a fault")
-    clear = [f"{s.gate} on {s.subject}" for s in after.signals if s.state == "clear"]
+    clear = [f"{told.gate} on {told.subject}" for told in map(_told, after.signals) if told.state == "clear"]
     mended = [run.command.removeprefix("stellwerk ") for run in opened.mend(SYSTEM).runs]
     return Change(letter=letter, version=version, dark=dark, clear=clear, mended=mended)
 
 
-def _signals(opened: OpenWorkspace, system: str) -> SystemSignals:
-    found: SystemSignals = opened.signals(system).systems[0]
-    return found
+def _told(signal: Signal) -> Told:
+    return Told(
+        gate=signal.gate.name,
+        subject=signal.subject.ref if signal.subject else "",
+        state=signal.state,
+        why={"en": words.reason(signal, "en"), "de": words.reason(signal, "de")},
+    )
 
 
 def _verify(file: Path, key: str) -> Verified:

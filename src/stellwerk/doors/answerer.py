@@ -11,10 +11,10 @@ import os
 import select
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from stellwerk.engine.ending import end_with
 
 if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
@@ -82,19 +82,8 @@ def _be_quiet() -> None:
         os.dup2(nothing, sys.stderr.fileno())
 
 
-def _end_with(parent: int) -> None:
-    """End this process in the middle of a call too, when the one that started it is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 if __name__ == "__main__":
     # Ctrl-C reaches the whole group; the server decides what becomes of this process. A run is stopped by an interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler if sys.argv[3:] == ["run"] else signal.SIG_IGN)
-    _end_with(int(sys.argv[2]))
+    end_with(int(sys.argv[2]))
     serve(Path(sys.argv[1]))

@@ -9,11 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stellwerk.engine.ending import end_with
 
 WAIT = 10.0  # seconds for the runs at work to stop in order; what is killed then is taken again by another worker
 
@@ -47,7 +47,7 @@ def main() -> None:
     """Work on the queue of the folder that the arguments name, for as long as the server that they name is there."""
     folder, server = Path(sys.argv[1]), int(sys.argv[2])
     concurrency = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    threading.Thread(target=_watch, args=(server,), daemon=True).start()
+    end_with(server, lambda: os.kill(os.getpid(), signal.SIGTERM))  # in order, as Ctrl-C would
     from stellwerk.record import leases
     from stellwerk.runs import log
     from stellwerk.runs.worker import Worker
@@ -56,13 +56,6 @@ def main() -> None:
     leases.configured()
     log.to(sys.stderr)
     Worker(Workspace(folder), concurrency).work()
-
-
-def _watch(server: int) -> None:
-    """Ask this process to end, as a signal would, once the server is gone."""
-    while os.getppid() == server:
-        time.sleep(0.2)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

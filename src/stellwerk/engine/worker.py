@@ -12,12 +12,11 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from stellwerk.engine.ending import end_with
 from stellwerk.engine.shards import read_shard, write_shard
 from stellwerk.errors import StellwerkError, UserError, where
 from stellwerk.store.store import PREFIX, Store, open_store
@@ -44,7 +43,7 @@ def serve() -> None:
     """Answer calls from standard input until it ends."""
     # Ctrl-C reaches the whole group; the parent decides what becomes of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with(int(sys.argv[1]))
+    end_with(int(sys.argv[1]))
     # What a library prints must not get among the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -66,17 +65,6 @@ def _answer(store: str, **call: Any) -> dict[str, Any]:
 def _opened(address: str) -> Store:
     """A store stays open from call to call, with its connections and what it remembers."""
     return open_store(json.loads(address))
-
-
-def _end_with(parent: int) -> None:
-    """End this process in the middle of a call too, when the one that started it is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _table(store: Store, value: Any) -> Any:

@@ -10,11 +10,11 @@ import logging
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stellwerk.engine.ending import end_with
 
 if TYPE_CHECKING:
     from stellwerk.runs.queue import Taken
@@ -97,7 +97,7 @@ def main() -> int:
     # A shell without job control has its background processes ignore the interrupt, by which a run is stopped here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, run, token, attempt, worker = sys.argv[1:]
-    _end_with(int(worker))
+    end_with(int(worker))
     from stellwerk.runs import log
     from stellwerk.runs.queue import Taken
     from stellwerk.workspace import Workspace
@@ -112,17 +112,6 @@ def main() -> int:
     code = attend(workspace, Taken(run, "", int(token), int(attempt)), lambda: bool(wanted_back))
     logging.shutdown()
     return code
-
-
-def _end_with(worker: int) -> None:
-    """End this process at any point of its work when its worker is gone."""
-
-    def watch() -> None:
-        while os.getppid() == worker:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def try_(
     *,
     workspace: Workspace | None = None,
 ) -> TryReport:
-    """Look at any file with no spec at all: its columns, languages, copies, personal data. Changes nothing.
+    """Look at any file with no spec at all: its columns, languages, copies, personal data. Changes nothing without save.
 
     Args:
         file: csv, tsv, json, jsonl, parquet, xlsx, md, txt, html, pdf, docx, pptx, odt, eml or msg, also with .gz, .xz or .zst.

@@ -19,12 +19,11 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
-import time
 import zipfile
 import zlib
 from typing import Any
 
+from stellwerk.engine.ending import end_with
 from stellwerk.jobs.data.files.shapes import FileProblem
 
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x40000000, 0x10000000
@@ -49,7 +48,7 @@ def serve() -> None:
     """Answer requests from standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_network()
-    _end_with(int(sys.argv[1]))
+    end_with(int(sys.argv[1]), lambda: os.killpg(0, signal.SIGKILL))  # with what it has started
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     print("ready", file=answers, flush=True)
@@ -249,17 +248,6 @@ def _leave_network() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNET) != 0:
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-
-
-def _end_with(parent: int) -> None:
-    """End in the middle of a document too, when the process that started this one is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os.killpg(0, signal.SIGKILL)  # with what it has started
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":
