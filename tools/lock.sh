@@ -11,13 +11,16 @@ trap 'rm -rf -- "$work"' EXIT
 
 # What building this package and the source distributions among its dependencies needs, pinned with the rest.
 builders=(hatchling editables setuptools wheel)
+torch=torch==2.13.0
 megabytes() { echo "$(du -sm "$1" | cut -f1) MB"; }
 
 "$python" -m venv "$work/venv"
 pip=("$work/venv/bin/python" -m pip --disable-pip-version-check --quiet)
 cp -r pyproject.toml README.md LICENSE src "$work/"
 echo "downloading"
-"${pip[@]}" download -d "$work/all" "$work[data,dev]" "${builders[@]}"
+# PyTorch first, and as the CPU build where there is one: as another package's requirement it brings gigabytes for GPUs.
+"${pip[@]}" download -d "$work/all" --retries 0 --timeout 5 --extra-index-url https://download.pytorch.org/whl/cpu "$torch"
+"${pip[@]}" download -d "$work/all" --find-links "$work/all" "$work[data,dev]" "${builders[@]}"
 rm -f "$work"/all/stellwerk-*
 mkdir "$work/data"
 # pip's own build of the package needs the builders from the index, so only its dependencies are taken from the folder.
@@ -30,6 +33,7 @@ for file in "$work"/all/*; do
 done
 disk_data=$(megabytes "$work/venv")
 echo "installing, extras data and dev"
+"${pip[@]}" install --find-links "$work/all" "$torch"
 "${pip[@]}" install --upgrade --find-links "$work/all" "$work[data,dev]" "${builders[@]}"
 disk_dev=$(megabytes "$work/venv")
 
@@ -43,7 +47,7 @@ disk_dev=$(megabytes "$work/venv")
 # disk data: $disk_data
 # disk data,dev: $disk_dev
 TEXT
-  "${pip[@]}" freeze --all | grep -E '^[A-Za-z0-9._-]+==' | grep -vE '^(pip|stellwerk)==' | LC_ALL=C sort -f
+  "${pip[@]}" freeze --all | sed 's/^\(torch==[0-9.]*\)+cpu$/\1/' | grep -E '^[A-Za-z0-9._-]+==' | grep -vE '^(pip|stellwerk)==' | LC_ALL=C sort -f
 } >"$work/constraints.txt"
 mv "$work/constraints.txt" constraints.txt
 echo "constraints.txt: $(grep -c == constraints.txt) versions"

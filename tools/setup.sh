@@ -124,6 +124,16 @@ pip_install() {
   fi
 }
 
+# PyTorch in its build for CPUs, where its own index is reached: the build of the common index brings gigabytes for GPUs.
+ensure_torch() {
+  local pinned
+  pinned=$(grep -x 'torch==[0-9.]*' constraints.txt) || return 0
+  if "$venv/bin/python" -c 'import importlib.metadata as m, sys; sys.exit(m.version("torch").split("+")[0] != sys.argv[1])' \
+    "${pinned#torch==}" 2>/dev/null; then return 0; fi
+  say "      PyTorch first, without what only GPUs need"
+  pip_install --retries 0 --timeout 5 --extra-index-url https://download.pytorch.org/whl/cpu "$pinned" || true
+}
+
 # A number that `make lock` measured and wrote into the head of constraints.txt.
 measured() { sed -n "s/^# $1 $extras: *//p" constraints.txt; }
 
@@ -138,6 +148,7 @@ install_packages() {
     say "[1/3] .venv with Python ${version%.*} is there"
     touch "$venv/.incomplete"
   fi
+  if [ "$extras" = data,dev ]; then ensure_torch; fi
   say "[2/3] installing the versions of constraints.txt, extras $extras"
   pip_install -e ".[$extras]" || {
     local code=$?

@@ -42,6 +42,21 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class FileRef(Ref):
+    """Marks a parameter that names an asset of one file: `reply` is the file as it is now, `reply@3` a version that there is.
+
+    `Run.asset` gives the version in both cases.
+
+    Attributes:
+        suffix: of the files in the folder `specs`.
+        check: reads a file's text, with its name, and refuses what is wrong in it.
+    """
+
+    suffix: str = ".yaml"
+    check: Callable[[str, str], object] | None = None
+
+
+@dataclass(frozen=True)
 class Spec:
     """Marks a parameter that names a spec file: `tickets` is `datasets/tickets.yaml` for the folder `datasets`."""
 

@@ -69,6 +69,7 @@ class Run:
         self.done = 0
         self.stopped: str | None = None
         self._snapshots: dict[str, dict[str, str]] = row["snapshots"]
+        self._parameters: dict[str, Any] = row["parameters"]
         self.authenticated = bool(row["snapshots"].get("caller", {}).get("authenticated"))
         self._code: str = row["code"]
         self._token = token
@@ -88,6 +89,26 @@ class Run:
         pinned = next((p for k in kinds if (p := self._snapshots.get(f"ref:{k}:{reference}"))), None)
         return self.record.resolve(pinned["version"] if pinned else reference, kind)
 
+    def asset(
+        self, parameter: str, kind: str, note: Callable[..., Any], /, *, inputs: Sequence[Version] = (), **parameters: Any
+    ) -> Version:
+        """The version that a parameter marked `FileRef` names; where it named a file, the version of what stood there.
+
+        Args:
+            parameter: its name.
+            kind: of the asset.
+            note: step `(run, *, name, file, content, **parameters)` that calls `output` and returns `{"version": id}`;
+                `file` is the file's name for people, `content` the reference of its text in the store.
+            inputs: versions that the asset is made from.
+            parameters: JSON; whatever else the version depends on.
+        """
+        snapshot = self._snapshots.get(parameter)
+        if snapshot is None:
+            return self.input(self._parameters[parameter], kind)
+        name = self._parameters[parameter].removeprefix(f"{kind}/")
+        given = {"name": name, "file": snapshot["name"], "content": snapshot["content"], **parameters}
+        return self.version(self.step(f"note {kind} {name}", note, inputs=inputs, **given)["version"])
+
     def step(self, name: str, function: Callable[..., Any], /, *, inputs: Sequence[Version] = (), **parameters: Any) -> Any:
         """Do a step, or take its outcome from the record.
 
@@ -96,6 +117,8 @@ class Run:
             function: `(run, **parameters)`; returns JSON. Inside it `output`, `measure` and `finding` may be called.
             inputs: the versions that it reads; its outputs descend from them.
             parameters: JSON; whatever the outcome depends on and is not an input.
+
+        An outcome that holds `"again": true` is kept and never taken from the record: some of it is still to be done.
         """
         key = self._key(function, parameters, inputs)
         known = self._recall([key], name)
@@ -110,7 +133,8 @@ class Run:
             outcome = json.loads(canonical(function(self, **parameters)))
         finally:
             self._pending = None
-        self._commit(pending, key, name, outcome, time.monotonic() - started)
+        once = f"{key}:{pending.id}" if isinstance(outcome, dict) and outcome.get("again") is True else key
+        self._commit(pending, once, name, outcome, time.monotonic() - started)
         return outcome
 
     def map(
@@ -271,6 +295,24 @@ class Run:
     def extent(self, units: float) -> None:
         """Say how much input this execution has, such as bytes read; several amounts add up. Later runs are planned by it."""
         self._spending.extent = (self._spending.extent or 0.0) + units
+
+    def spend(self, amount: float, currency: str) -> None:
+        """Say what calls to a model cost; `check` stops the run where its budget of money is spent.
+
+        Raises:
+            UserError: the budget is in other currencies.
+        """
+        self._spending.spend(amount, currency)
+
+    @property
+    def money(self) -> dict[str, float]:
+        """What this execution has spent, by currency."""
+        return dict(self._spending.money)
+
+    @property
+    def has_money_budget(self) -> bool:
+        """Whether money is bounded, so that nothing may be called whose price is unknown."""
+        return self._spending.bounds_money
 
     def spent(self) -> str | None:
         """The budget that is spent, such as `30 minutes in stellwerk.yaml`; None while none is."""

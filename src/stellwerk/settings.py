@@ -97,6 +97,17 @@ class Budget(Part):
 
     minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
     gigabytes: float | None = Field(None, gt=0, allow_inf_nan=False, description="that it adds to the store")
+    money: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        {}, description="for calls to models, by currency, such as {EUR: 5}"
+    )
+
+
+class AllowedModels(Part):
+    """Which models may be called at all; a model about which the fact is unknown is not allowed where the fact is bounded."""
+
+    regions: list[str] | None = Field(None, description="where data may be processed, such as [EU, DE, local]")
+    seats: list[str] | None = Field(None, description="countries where a provider may have its seat, such as [DE, FR]")
+    licences: list[str] | None = Field(None, description="of weights, such as [Apache-2.0, MIT]")
 
 
 class Lineage(Part):
@@ -132,5 +143,6 @@ class Settings(Part):
     network: Network = Network()
     notify: list[Notification] = Field([])
     budget: Budget = Budget()
+    models: AllowedModels = AllowedModels()
     openlineage: Lineage | None = None
     timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="of schedules, such as Europe/Berlin")

@@ -232,23 +232,24 @@ class Workspace:
             )
         return key
 
-    def spec_path(self, folder: str, name: str) -> Path:
+    def spec_path(self, folder: str, name: str, suffix: str = ".yaml") -> Path:
         """The spec file of a name.
 
         Raises:
             UserError: there is no such file; the sentence names those that there are.
         """
         if not NAME.fullmatch(name):
-            raise UserError(f"{name[:60]!r} is no name of a spec; give the name of a file in {folder}/ without .yaml")
-        path = self.root / folder / f"{name}.yaml"
+            raise UserError(f"{name[:60]!r} is no name of a spec; give the name of a file in {folder}/ without {suffix}")
+        path = self.root / folder / f"{name}{suffix}"
         if not path.is_file():
-            known = ", ".join(self.specs(folder))
-            raise UserError(f"there is no {folder}/{name}.yaml; {f'there are: {known}' if known else 'the folder is empty'}")
+            known = ", ".join(self.specs(folder, suffix))
+            raise UserError(f"there is no {folder}/{name}{suffix}; {f'there are: {known}' if known else 'the folder is empty'}")
         return path
 
-    def specs(self, folder: str) -> list[str]:
+    def specs(self, folder: str, suffix: str = ".yaml") -> list[str]:
         """The names of the spec files in a folder."""
-        return sorted(path.stem for path in (self.root / folder).glob("*.yaml"))
+        found = (path.name.removesuffix(suffix) for path in (self.root / folder).glob(f"*{suffix}"))
+        return sorted(name for name in found if NAME.fullmatch(name))
 
     def spec(self, folder: str, name: str, model: type[Model]) -> Model:
         """Read and check a spec file.

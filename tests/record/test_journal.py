@@ -67,6 +67,9 @@ def fill(record: Record, seed: int = 0, details: Any = None, number: float = 0.2
                 key="k" * 64, person=PERSON, authenticated=0, created=transaction.at,
             )  # fmt: skip
             transaction.insert(tables.released, release=released["id"], version=version.id)
+            transaction.insert(
+                tables.rating, version=version.id, item="1", person=PERSON, authenticated=turn, value=text, created=transaction.at
+            )
         with record.writing(PERSON) as transaction:
             transaction.update(tables.run, run, state="done", result={"given": details})
             transaction.update(tables.version, version.id, tainted=erased["id"])

@@ -33,6 +33,8 @@ TITLES = {
     "record": "Verify the record of what happened, or carry it to another machine.",
     "access": "Say who may come in over a network: accounts, tokens.",
     "findings": "See what checks found wrong or risky, and decide about it.",
+    "llm": "Ask models, serve local ones, see whether a hosted one has changed.",
+    "evaluation": "Suites of cases, applications, judges and ratings: how every job judges.",
     "release": "Register services, waive, sign, and release AI systems with their dossiers.",
     **{job.name: f"{job.title}: {', '.join(job.tasks)}." for job in JOBS},
 }

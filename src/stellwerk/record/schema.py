@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from stellwerk.record import tables
 from stellwerk.record.journal import START
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 def revision(connection: Connection) -> str | None:

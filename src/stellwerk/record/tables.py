@@ -4,7 +4,7 @@ Every row of a journaled table has a text primary key `id` that names no person:
 UTC as text, so that SQLite and PostgreSQL give back exactly what was written and row digests agree on both.
 A truth value is 1 or 0, since a column of truth values would read whatever stands in it as true. `person` is the one table that
 can be erased; `lease`, `progress`, `queue`, `tick` and `worker` are of the moment, `shared` is about who writes, `account`,
-`token` and `session` are about who may. These are not journaled.
+`token` and `session` are about who may, and a `remark` can be taken back. These are not journaled.
 """
 
 from __future__ import annotations
@@ -286,6 +286,22 @@ release = Table(
 
 released = Table("released", metadata, _id(), _to("release"), _to("version"))
 
+# What a person said of one thing of a study; of several by the same person the latest counts.
+rating = Table(
+    "rating",
+    metadata,
+    _id(),
+    _to("version"),  # of the study
+    Column("item", String(64), nullable=False),
+    Column("person", String(64), nullable=False),
+    Column("authenticated", Integer, nullable=False),
+    Column("value", String(100), nullable=False),
+    _time("created"),
+)
+
+# What people wrote beside a rating, which may name somebody: it can be taken back, so the journal does not know it.
+remark = Table("remark", metadata, _id(), Column("text", Text, nullable=False))  # the id is the rating's
+
 account = Table(
     "account",
     metadata,
@@ -356,4 +372,5 @@ JOURNALED = (
     decision,
     release,
     released,
+    rating,
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.gates import Signal, State
-from stellwerk.operation import Operation, Parameter, Ref, Spec, find
+from stellwerk.operation import FileRef, Operation, Parameter, Ref, Spec, find
 from stellwerk.record.journal import canonical
 from stellwerk.release import advice, words
 from stellwerk.release.standing import Standing
@@ -188,9 +188,13 @@ def _values(workspace: Workspace, standing: Standing, signal: Signal, parameter:
     gate, subject, marker = signal.gate, signal.subject, parameter.marker
     assert subject is not None
     if isinstance(marker, Ref):
-        if marker.kind == subject.kind:
+        if marker.kind == subject.kind and isinstance(marker, FileRef) and subject.missing:
+            return [subject.name] if "@" not in subject.ref and _has_file(workspace, marker, subject.name) else []
+        if marker.kind == subject.kind and not isinstance(marker, FileRef):
             there = marker.specs is None or subject.name in workspace.specs(marker.specs)
             return [_short(subject.ref)] if there and not subject.missing else []
+        if marker.kind == subject.kind:
+            return [_short(subject.ref)]
         if marker.kind in gate.concerns[1:]:
             asset = gate.among.get(marker.kind)
             others = standing.candidate.frontier.get(marker.kind, ())
@@ -200,6 +204,10 @@ def _values(workspace: Workspace, standing: Standing, signal: Signal, parameter:
     if isinstance(marker, Spec) and subject.name in workspace.specs(marker.folder):
         return [subject.name] if _is_latest(workspace, standing, signal) else []
     return []
+
+
+def _has_file(workspace: Workspace, marker: FileRef, name: str) -> bool:
+    return name in workspace.specs(marker.specs or "", marker.suffix)
 
 
 def _is_latest(workspace: Workspace, standing: Standing, signal: Signal) -> bool:

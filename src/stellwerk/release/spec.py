@@ -19,7 +19,7 @@ from stellwerk.workspace import Workspace
 FOLDER = "systems"
 KINDS = (
     "source", "dataset", "index", "prompt", "suite", "model", "adapter", "settings", "tool", "app", "service", "policy",
-    "architecture", "event-log", "use-case",
+    "architecture", "event-log", "use-case", "judge",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from stellwerk.errors import StellwerkError, UserError, where
-from stellwerk.operation import LocalPath, Operation, Ref, Sensitive, Spec, find
+from stellwerk.operation import FileRef, LocalPath, Operation, Ref, Sensitive, Spec, find
 from stellwerk.record import leases, tables
 from stellwerk.record.connecting import RecordUnreachable
 from stellwerk.record.record import Transaction, now
@@ -92,10 +92,12 @@ def prepare(workspace: Workspace, operation: Operation, values: Mapping[str, Any
         match marker:
             case Spec():
                 snapshots[name] = _snapshot(workspace, marker.folder, value, marker.model)
+            case FileRef() if _names_file(workspace, marker, value):
+                snapshots[name] = _snapshot_file(workspace, marker, value)
             case Ref():
                 version = workspace.record.resolve(value, marker.kind)
                 snapshots[f"ref:{marker.kind}:{value}"] = {"version": version.ref}
-                if marker.specs:
+                if marker.specs and not isinstance(marker, FileRef):
                     snapshots[name] = _snapshot(workspace, marker.specs, version.name)
             case LocalPath() if not exchange.travels(workspace, marker, value):
                 # A run may be resumed from another folder.
@@ -124,6 +126,24 @@ def _snapshot(workspace: Workspace, folder: str, name: str, model: type[BaseMode
     text, shown = read_text(path), f"{folder}/{path.name}"
     if model is not None:
         parse(text, shown).check(model)
+    return {"name": shown, "content": workspace.store.put(text.encode())}
+
+
+def _names_file(workspace: Workspace, marker: FileRef, reference: str) -> bool:
+    """Whether a reference means the file as it is now: it names no version, and there is a file or nothing of that name."""
+    name = reference.removeprefix(f"{marker.kind}/")
+    if "@" in name:
+        return False
+    return name in workspace.specs(marker.specs or "", marker.suffix) or workspace.record.latest(marker.kind, name) is None
+
+
+def _snapshot_file(workspace: Workspace, marker: FileRef, reference: str) -> dict[str, str]:
+    """Keep the file of an asset as it is now, after a look whether it is right."""
+    folder = marker.specs or ""
+    path = workspace.spec_path(folder, reference.removeprefix(f"{marker.kind}/"), marker.suffix)
+    text, shown = read_text(path), f"{folder}/{path.name}"
+    if marker.check is not None:
+        marker.check(text, shown)
     return {"name": shown, "content": workspace.store.put(text.encode())}
 
 

@@ -71,6 +71,7 @@ def plan(workspace: Workspace, operation: Operation, subject: str | None) -> Pla
     budget = workspace.settings.budget
     limits = [f"{budget.minutes:g} minutes"] if budget.minutes is not None else []
     limits += [f"{budget.gigabytes:g} GB added to the store"] if budget.gigabytes is not None else []
+    limits += [f"{amount:g} {currency}" for currency, amount in budget.money.items()]
     extent = _extent(workspace, operation, subject)
     used, scaled = _scaled(found, extent)
     about = f"{title} {subject}" if subject and same else title

@@ -232,12 +232,11 @@ def _numbers(workspace: Workspace, version: Version) -> list[int]:
 
 def _spec(workspace: Workspace, kind: str, name: str) -> str | None:
     """The folder of an asset's spec file, where there is one."""
-    folders = {
-        p.marker.specs for e in load_all() for p in e.parameters.values() if isinstance(p.marker, Ref) and p.marker.kind == kind
-    }
+    found = [p.marker for e in load_all() for p in e.parameters.values()]
+    folders = {(m.specs, getattr(m, "suffix", ".yaml")) for m in found if isinstance(m, Ref) and m.kind == kind and m.specs}
     if kind == "system":
-        folders.add("systems")
-    return next((folder for folder in sorted(filter(None, folders)) if name in workspace.specs(folder)), None)
+        folders.add(("systems", ".yaml"))
+    return next((folder for folder, suffix in sorted(folders) if name in workspace.specs(folder, suffix)), None)
 
 
 def _operations(kind: str) -> list[tuple[Operation, str]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from sqlalchemy import select
 
-from stellwerk.operation import LocalPath, Operation, Parameter, Ref, Sensitive, Spec
+from stellwerk.operation import FileRef, LocalPath, Operation, Parameter, Ref, Sensitive, Spec
 from stellwerk.record import tables
 from stellwerk.runs import exchange
 
@@ -153,6 +153,9 @@ def _field(workspace: Workspace, parameter: Parameter, described: Schema, defini
     if isinstance(marker, Spec):
         one.spec, one.choices = marker.folder, workspace.specs(marker.folder)
         one.control = "choice" if one.choices else "text"
+    elif isinstance(marker, FileRef):
+        files = workspace.specs(marker.specs or "", marker.suffix)
+        one.spec, one.choices = marker.specs, list(dict.fromkeys([*files, *_names(workspace, marker.kind)]))
     elif isinstance(marker, Ref):
         one.spec, one.choices = marker.specs, _names(workspace, marker.kind)
     elif control == "text" and parameter.name in SUBJECT:

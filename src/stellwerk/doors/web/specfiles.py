@@ -10,6 +10,7 @@ import functools
 import hashlib
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from stellwerk.doors.refusal import Refused
 from stellwerk.doors.web import results
 from stellwerk.doors.web.page import fragment, page, text, workspace_of
 from stellwerk.errors import UserError
-from stellwerk.operation import Ref, Spec, load_all
+from stellwerk.operation import FileRef, Ref, Spec, load_all
 from stellwerk.specfile import MAXIMUM_BYTES, parse, read_text
 from stellwerk.workspace import NAME, write_text
 
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 _saving = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of spec files: how their names end, and what finds mistakes in one."""
+
+    suffix: str = ".yaml"
+    model: type[BaseModel] | None = None
+    check: Callable[[str, str], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ def show(request: Request, folder: str, name: str, edit: bool = False) -> Respon
     path = _path(workspace_of(request), folder, name)
     if not path.is_file():
         _may_write(request)
-        return _page(request, folder, name, skeleton(models()[folder]), "", edit=True)
+        return _page(request, folder, name, skeleton(folders()[folder].model), "", edit=True)
     content = read_text(path)
     return _page(request, folder, name, content, _digest(content), edit=edit)
 
@@ -82,35 +92,42 @@ def part(request: Request, folder: str, name: str) -> Response:
     path = _path(workspace_of(request), folder, name) if NAME.fullmatch(name) else None
     content = read_text(path) if path is not None and path.is_file() else None
     wrong = mistakes(folder, name, content) if content is not None else []
-    title = f"{folder}/{name}.yaml" if name else text(request, "The spec file")
+    file = f"{folder}/{name}{folders()[folder].suffix}"
     return fragment(
-        request, "specpart.html", title, folder=folder, name=name, content=content, wrong=wrong, lines=_lines(content or "")
-    )
+        request, "specpart.html", file if name else text(request, "The spec file"), folder=folder, name=name, file=file,
+        content=content, wrong=wrong, lines=_lines(content or ""),
+    )  # fmt: skip
 
 
 @functools.cache
-def models() -> dict[str, type[BaseModel] | None]:
-    """The folders of spec files that operations name, and the model of each."""
-    found: dict[str, type[BaseModel] | None] = {}
+def folders() -> dict[str, Folder]:
+    """The folders of spec files that operations name."""
+    found: dict[str, Folder] = {}
     for entry in load_all():
         for parameter in entry.parameters.values():
             match parameter.marker:
-                case Spec(folder=folder, model=model):
-                    found[folder] = found.get(folder) or model
-                case Ref(specs=str(folder)):
-                    found.setdefault(folder, None)
+                case FileRef(specs=str(folder), suffix=suffix, check=check):
+                    found[folder] = Folder(suffix, None, check)
+                case Spec(folder=folder, model=model) if model is not None:
+                    found[folder] = Folder(model=model)
+                case Spec(folder=folder) | Ref(specs=str(folder)):
+                    found.setdefault(folder, Folder())
     return found
 
 
 def mistakes(folder: str, name: str, content: str) -> list[Mistake]:
     """What is wrong in the text of a spec file."""
+    one = folders()[folder]
+    file = f"{folder}/{name}{one.suffix}"
     if len(content.encode()) > MAXIMUM_BYTES:
-        return [Mistake(None, f"{folder}/{name}.yaml has over {MAXIMUM_BYTES // 2**20} MiB; a spec file is a short text")]
-    model = models()[folder]
+        return [Mistake(None, f"{file} has over {MAXIMUM_BYTES // 2**20} MiB; a spec file is a short text")]
     try:
-        parsed = parse(content, f"{folder}/{name}.yaml")
-        if model is not None:
-            parsed.check(model)
+        if one.check is not None:
+            one.check(content, file)
+        else:
+            parsed = parse(content, file)
+            if one.model is not None:
+                parsed.check(one.model)
     except UserError as error:
         return [_mistake(line) for line in str(error).splitlines()]
     return []
@@ -159,6 +176,7 @@ def _page(
         status or (422 if wrong and request.method == "POST" else 200),
         folder=folder,
         name=name,
+        file=f"{folder}/{name}{folders()[folder].suffix}",
         content=content,
         digest=digest,
         wrong=wrong,
@@ -166,15 +184,20 @@ def _page(
         may_write=may_write,
         lines=_lines(content),
         bad={mistake.line for mistake in wrong},
-        used=[entry for entry in load_all() if not entry.local and _names(entry.parameters, folder)],
+        used=[(entry, named) for entry in load_all() if not entry.local and (named := _naming(entry.parameters, folder))],
         said=lambda message: text(request, message),
         headline=results.headline,
         rest=results.rest,
     )
 
 
-def _names(parameters: Any, folder: str) -> bool:
-    return any(isinstance(p.marker, Spec) and p.marker.folder == folder for p in parameters.values())
+def _naming(parameters: Any, folder: str) -> str | None:
+    """The parameter that names a file of a folder."""
+    for p in parameters.values():
+        match p.marker:
+            case Spec(folder=one) | FileRef(specs=one) if one == folder:
+                return str(p.name)
+    return None
 
 
 def _lines(content: str) -> list[str]:
@@ -182,9 +205,9 @@ def _lines(content: str) -> list[str]:
 
 
 def _path(workspace: Workspace, folder: str, name: str) -> Path:
-    if folder not in models() or not NAME.fullmatch(name):
-        raise HTTPException(404, f"there is no spec file {folder[:60]}/{name[:60]}.yaml")
-    return workspace.root / folder / f"{name}.yaml"
+    if folder not in folders() or not NAME.fullmatch(name):
+        raise HTTPException(404, f"there is no spec file {folder[:60]}/{name[:60]}")
+    return workspace.root / folder / f"{name}{folders()[folder].suffix}"
 
 
 def _may_write(request: Request) -> None:
@@ -198,5 +221,5 @@ def _digest(content: str) -> str:
 
 
 def _mistake(line: str) -> Mistake:
-    found = re.fullmatch(r"[^\n]*?\.yaml, line (\d+): (.*)", line)
+    found = re.fullmatch(r"[^\n]*?\.(?:yaml|prompty), line (\d+): (.*)", line)
     return Mistake(int(found[1]), found[2]) if found else Mistake(None, line)

@@ -1,0 +1,1 @@
+"""Statistics of evaluations, pure: intervals, paired comparisons, power, sequences, rankings, agreement, correction."""

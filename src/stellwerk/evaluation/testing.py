@@ -1,0 +1,208 @@
+"""A test as a step of a run: asks a target the cases of a suite, keeps what it saw, and notes what was measured.
+
+`judged` is what every search and comparison builds on. The step is taken from the record when nothing it depends on has
+changed, and asked again while calls had failed; replies that a killed run had paid for are found in the cache of replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stellwerk.errors import UserError
+from stellwerk.evaluation import engine, evidence, measuring, targets
+from stellwerk.evaluation.case import Case
+from stellwerk.evaluation.evidence import Evidence
+from stellwerk.evaluation.reports import TestReport
+from stellwerk.record.record import Version
+
+if TYPE_CHECKING:
+    from stellwerk.evaluation.suites import Suite
+    from stellwerk.run import Run
+
+COUNTED = ("test", "all")  # splits whose measurements may count for a gate
+AT_ONCE = 1024  # calls in flight at most; each target says how many it can take
+NAME = 100  # characters of a step's name in the record
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A test that was done, or taken from the record.
+
+    Attributes:
+        evidence: its samples and numbers.
+        report: for people.
+    """
+
+    evidence: Evidence
+    report: TestReport
+
+
+def test_prompt(run: Run, *, split: str, repeats: int, limit: int | None) -> TestReport:
+    """Test the prompt of the parameter `prompt` with the model of `model` on the suite of `suite`."""
+    from stellwerk.evaluation import suites
+    from stellwerk.llm import models, prompts
+
+    prompt, _ = prompts.take(run, "prompt")
+    suite, _ = suites.take(run, "suite")
+    model, _ = models.take(run, "model")
+    target = {"prompt": prompt.ref, "model": model.ref}
+    return judged(run, target, (prompt, model), suite, split=split, repeats=repeats, limit=limit).report
+
+
+def test_app(run: Run, *, split: str, repeats: int, limit: int | None) -> TestReport:
+    """Test the application of the parameter `app` on the suite of `suite`."""
+    from stellwerk.evaluation import apptarget, suites
+
+    app, _ = apptarget.take(run, "app")
+    suite, _ = suites.take(run, "suite")
+    # What does not say which build answers may answer differently tomorrow, so that it is asked anew by each run.
+    once = {} if app.facts.get("pinned") else {"run": run.id}
+    return judged(run, {"app": app.ref, **once}, (app,), suite, split=split, repeats=repeats, limit=limit).report
+
+
+def judged(
+    run: Run,
+    target: Mapping[str, Any],
+    subjects: Sequence[Version],
+    suite: Version,
+    *,
+    split: str = "test",
+    repeats: int = 1,
+    limit: int | None = None,
+) -> Judged:
+    """Judge a target on the cases of a suite, in one step.
+
+    Args:
+        run: at work, outside a step.
+        target: what is asked, as JSON of references: `{"prompt": ref, "model": ref}` or `{"app": ref}`.
+        subjects: the versions that are measured: prompt and model, or app.
+        suite: the version whose cases are asked.
+        split: dev, test, held-out or all.
+        repeats: how often each case is asked.
+        limit: only the first cases.
+
+    Raises:
+        UserError: the split has no cases, a case cannot be asked, or a judge may not judge.
+        Unreachable: nothing answered.
+    """
+    from stellwerk.evaluation import reporting
+
+    judges = _judges(run, suite)
+    instruments = [suite, *judges]
+    about = {
+        "target": dict(target),
+        "subjects": [version.ref for version in subjects],
+        "instruments": [version.ref for version in instruments],
+        "suite": suite.ref,
+        "split": split,
+        "repeats": repeats,
+        "limit": limit,
+    }
+    name = f"{evidence.STEP}{_called(subjects)}: {suite.name}@{suite.number} {split}"[:NAME]
+    outcome = run.step(name, ask, inputs=[*subjects, *instruments], about=about)
+    found = evidence.from_outcome(run.store, run.id, name.removeprefix(evidence.STEP), "", outcome)
+    return Judged(found, reporting.report(found))
+
+
+def ask(run: Run, *, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The step of a test: ask, keep, measure."""
+    from stellwerk.evaluation import suites
+    from stellwerk.evaluation.scorers import registry
+    from stellwerk.evaluation.scorers.tools import Tools
+
+    suite = suites.of(run.workspace, about["suite"])
+    total = _number(suite, about)
+    target = targets.opened(run, about["target"])
+    writer = evidence.Writer(run.store)
+    tools = Tools(run.workspace, run)
+    cases = _cases(suite, about["split"], about["limit"])
+    asyncio.run(_asking(run, cases, target, registry.scoring(suite, tools), tools, writer, about["repeats"], total))
+    counts = writer.close()
+    summary = measuring.summary(writer.columns)
+    told = {**about, "target": target.name, "simulated": target.simulated, "complete": _is_complete(about, counts)}
+    _measure(run, summary, told)
+    return {"about": told, "evidence": counts, "summary": summary, "again": counts["errors"] > 0}
+
+
+async def _asking(
+    run: Run,
+    cases: Iterable[Case],
+    target: engine.Target,
+    scoring: engine.Scoring,
+    tools: Any,
+    writer: evidence.Writer,
+    repeats: int,
+    total: int,
+) -> None:
+    """Ask all cases and keep each sample; tells the run how far it is."""
+    done = 0
+    async with target, tools:
+        asked = engine.judged(cases, target, scoring, repeats=repeats, at_once=AT_ONCE, check=_checking(run))
+        async for case, sample in asked:
+            writer.add(case, sample)
+            done += 1
+            if done % 16 == 0 or done == total:
+                run.progress("ask", done, total, "calls")
+
+
+def _checking(run: Run) -> Callable[[], None]:
+    """Looks whether the run is to stop."""
+    return run.check
+
+
+def _cases(suite: Suite, split: str, limit: int | None) -> Iterable[Case]:
+    from itertools import islice
+
+    return islice(suite.cases(None if split == "all" else split), limit)
+
+
+def _number(suite: Suite, about: Mapping[str, Any]) -> int:
+    """How many calls a test makes.
+
+    Raises:
+        UserError: none, for the split has no cases.
+    """
+    cases = suite.count(None if about["split"] == "all" else about["split"])
+    if not cases:
+        raise UserError(f"{about['suite']} has no cases of split {about['split']}; choose another split, or all")
+    return min(cases, about["limit"] or cases) * int(about["repeats"])
+
+
+def _judges(run: Run, suite: Version) -> list[Version]:
+    """The versions of the judges that a suite asks, each a step of its own."""
+    from stellwerk.evaluation import suites
+    from stellwerk.evaluation.judges import scorer
+
+    return list(scorer.instruments(run, suites.of(run.workspace, suite.ref)))
+
+
+def _is_complete(about: Mapping[str, Any], counts: Mapping[str, Any]) -> bool:
+    return about["limit"] is None and about["split"] in COUNTED and not counts["errors"] and counts["samples"] > 0
+
+
+def _measure(run: Run, summary: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Note what was measured; that calls did not get through is known whole even then."""
+    subjects = [run.record.resolve(reference) for reference in about["subjects"]]
+    instruments = [run.record.resolve(reference) for reference in about["instruments"]]
+    whole = about["limit"] is None and about["split"] in COUNTED
+    details = {name: about[name] for name in ("split", "repeats", "simulated")}
+    for one in summary:
+        run.measure(
+            one["metric"],
+            one["value"],
+            n=one["n"],
+            low=one["low"],
+            high=one["high"],
+            unit=one["unit"],
+            subjects=subjects,
+            instruments=instruments,
+            complete=whole if one["metric"] == "error_rate" else about["complete"],
+            details={**details, "method": one["method"]},
+        )
+
+
+def _called(subjects: Sequence[Version]) -> str:
+    return " with ".join(f"{version.name}@{version.number}" for version in subjects)
