@@ -1,4 +1,4 @@
-"""A model with planted rules: how often it is right grows with the rules in its instruction, and it can also be asked for wordings.
+"""A model with planted rules: it is right the more often, the more of them its instruction has, and it also writes wordings.
 
 Four of ten rules help. A case is right from a strength on that is its own, so that wordings can be compared case by case.
 """
@@ -27,6 +27,7 @@ USELESS = (
 )
 BASE, EFFECT = 0.2, 0.2
 RIGHT, WRONG = "ja", "nein"
+NONE = Params()
 
 
 def strength(text: str) -> float:
@@ -44,8 +45,8 @@ class PlantedModel:
 
     Args:
         seed: of the cases' strengths and of what is proposed.
-        proposals: what the writer does: `rules` appends one of the ten, `nothing` gives no wording, `loses` loses the placeholders,
-            `copies` puts an example in, `long` writes far too much.
+        proposals: what the writer does: `rules` appends one of the ten, `nothing` gives no wording, `loses` loses the
+            placeholders, `copies` puts an example in, `long` writes far too much.
     """
 
     name = "planted"
@@ -57,7 +58,7 @@ class PlantedModel:
         self.asked: list[tuple[str, ...]] = []
         self.written = 0
 
-    async def complete(self, messages: Sequence[Message], params: Params = Params(), *, repeat: int = 0) -> Reply:
+    async def complete(self, messages: Sequence[Message], params: Params = NONE, *, repeat: int = 0) -> Reply:
         """One answer."""
         text = messages[-1].content
         if "```" in text:
@@ -88,7 +89,7 @@ class PlantedModel:
             return text.rsplit("\n", 1)[0]
         return f"{text}\n{rules[int(chance(self.seed, question, repeat, 'rule') * len(rules))]}"
 
-    async def stream(self, messages: Sequence[Message], params: Params = Params()) -> AsyncIterator[str | Reply]:
+    async def stream(self, messages: Sequence[Message], params: Params = NONE) -> AsyncIterator[str | Reply]:
         """One answer in one piece."""
         yield await self.complete(messages, params)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from stellwerk.demo.defects import COPIES, Plan, make_plan, plant, suits
 from stellwerk.demo.desk_files import DeskFiles, document
+from stellwerk.demo.judged import write_judged
 from stellwerk.demo.knowledge_base import HANDBOOK, write_knowledge_base
 from stellwerk.demo.mails import write_mails
 from stellwerk.demo.manual_files import write_manuals
@@ -30,6 +31,11 @@ COMPANY = "Tannwerder Maschinenbau GmbH"
 DATASETS = ("tickets", "knowledge", "mails")
 SPECS = tuple(f"datasets/{name}.yaml" for name in DATASETS)
 SYSTEMS = ("systems/support-desk.yaml", "systems/copilot.yaml", "services/copilot.yaml")
+PROMPTS = (
+    "models/simulated.yaml", "prompts/reply.prompty", "prompts/reply-short.prompty", "suites/support.yaml",
+    "judges/helpful.yaml", "studies/tone.yaml", "apps/desk.yaml", "imports/promptfooconfig.yaml", "imports/reply.prompt",
+)  # fmt: skip
+FILES = (*SPECS, *SYSTEMS, *PROMPTS)
 FOLDERS = {"pages": "knowledge", "manuals": "manuals", "mails": "mails"}  # things whose files are counted -> below raw
 COPY_REACH = 1500  # places back within which an original is looked for
 
@@ -106,6 +112,7 @@ def generate(
             if progress and (number % 500 == 0 or number == tickets):
                 progress(number, tickets)
         desk.finish()
+        write_judged(folder, (ticket for ticket, _ in corpus(seed, tickets)), seed)
         for rows in (write_knowledge_base(folder, seed), write_manuals(folder, seed), write_mails(folder, seed)):
             for row in rows:
                 desk.note(row)

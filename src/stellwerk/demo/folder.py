@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from stellwerk.demo.company import SPECS, SYSTEMS, file_text, generate
+from stellwerk.demo.company import FILES, file_text, generate
 from stellwerk.demo.network import Watched
 from stellwerk.demo.story import Begun, Story
 from stellwerk.errors import UserError
@@ -29,7 +29,7 @@ NETWORK: Final = """
 network:
   allow: [127.0.0.1]                  # the demo's own server, from which the service handbook is read
 """
-OURS: Final = (*WRITTEN, *SPECS, *SYSTEMS, RELEASES, STATE, FILE, LOCK, ".gitignore", "report.html")
+OURS: Final = (*WRITTEN, *FILES, RELEASES, STATE, FILE, LOCK, ".gitignore", "report.html")
 
 
 class Note(BaseModel):
@@ -141,7 +141,7 @@ def _make_workspace(folder: Path) -> None:
 
 def _write_specs(folder: Path) -> None:
     """Write the spec files that are not there; one that a person has changed stays."""
-    for name in (*SPECS, *SYSTEMS):
+    for name in FILES:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
@@ -164,7 +164,7 @@ def _check_free(folder: Path) -> None:
         raise UserError(f"{folder} is a file; give the folder that is to hold the demo: stellwerk demo FOLDER")
     if _partial(folder).exists():
         return
-    for name in (*WRITTEN, FILE, *SPECS, *SYSTEMS):
+    for name in (*WRITTEN, FILE, *FILES):
         if (folder / name).exists():
             raise UserError(f"{folder / name} is there and is not a demo's; give another folder: stellwerk demo FOLDER")
 
@@ -178,6 +178,6 @@ def _clear(folder: Path, there: Note | None) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for place in {(folder / name).parent for name in (*SPECS, *SYSTEMS)}:
+    for place in {(folder / name).parent for name in FILES}:
         if place.is_dir() and not any(place.iterdir()):
             place.rmdir()

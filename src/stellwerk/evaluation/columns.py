@@ -82,7 +82,7 @@ class Columns:
         self.attempts.append(answer.attempts)
         self.kept.append(float(answer.kept))
         _note(self.currencies, answer.currency)
-        for name, value in _by_metric(sample).items():
+        for name, value in _by_metric(case, sample).items():
             self._column(self.metrics, name, at).append(value)
         for score in sample.scores:
             _note(self.judging_currencies, score.currency)
@@ -137,9 +137,10 @@ class Columns:
     def from_json(cls, found: dict[str, Any]) -> Columns:
         """The columns that `as_json` gave."""
         lists = {name: found[name] for name in ("case", "repeat", "cluster", "currencies", "judging_currencies")}
+        numbers: dict[str, Any] = {name: _numbers(found[name]) for name in NUMBERS}
         return cls(
             **lists,
-            **{name: _numbers(found[name]) for name in NUMBERS},
+            **numbers,
             metrics={name: _numbers(column) for name, column in found["metrics"].items()},
             unwanted={name: _numbers(column) for name, column in found["unwanted"].items()},
         )
@@ -150,10 +151,11 @@ class Columns:
         return column
 
 
-def _by_metric(sample: Sample) -> dict[str, float]:
+def _by_metric(case: Case, sample: Sample) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for score in sample.scores:
-        if score.value is not None:
+        # What a family alone is called is counted among the unwanted outputs.
+        if score.value is not None and score.metric != family(case, score):
             found.setdefault(score.metric, []).append(score.value)
     return {name: sum(values) / len(values) for name, values in found.items()}
 

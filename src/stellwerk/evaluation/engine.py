@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,7 +61,7 @@ async def judged(
     repeats: int = 1,
     at_once: int = 32,
     check: Callable[[], None] | None = None,
-) -> AsyncIterator[tuple[Case, Sample]]:
+) -> AsyncGenerator[tuple[Case, Sample], None]:
     """Ask and score each case, `repeats` times.
 
     Args:
@@ -106,10 +107,12 @@ async def samples(
     repeats: int = 1,
     at_once: int = 32,
     check: Callable[[], None] | None = None,
-) -> AsyncIterator[Sample]:
+) -> AsyncGenerator[Sample, None]:
     """The samples alone; see `judged`."""
-    async for _, sample in judged(cases, target, scoring, repeats=repeats, at_once=at_once, check=check):
-        yield sample
+    # Closed here and now where nobody listens any longer, so that no call is left behind.
+    async with aclosing(judged(cases, target, scoring, repeats=repeats, at_once=at_once, check=check)) as found:
+        async for _, sample in found:
+            yield sample
 
 
 def _asked(cases: Iterable[Case], repeats: int) -> Iterator[tuple[Case, int]]:
@@ -123,9 +126,7 @@ async def _next(waiting: deque[asyncio.Task[tuple[Case, Sample]]], patience: _Pa
     return found
 
 
-async def _judge(
-    case: Case, repeat: int, target: Target, scoring: Scoring, free: asyncio.Semaphore
-) -> tuple[Case, Sample]:
+async def _judge(case: Case, repeat: int, target: Target, scoring: Scoring, free: asyncio.Semaphore) -> tuple[Case, Sample]:
     async with free:
         answer = await target.answer(case, repeat)
     # Judges are models with limits of their own; while they think, the target answers others.

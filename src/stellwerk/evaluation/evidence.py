@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 SHARD = 500  # samples; one is a page of the interface, so a look at one costs little
 STEP = "ask "  # what the names of steps begin with that leave evidence
 Only = Literal["all", "failed", "errors", "unscored"]
+State = Literal["passed", "failed", "errors", "unscored"]
 STATES = ("failed", "errors", "unscored")
 
 
-def state(sample: Sample) -> str:
+def state(sample: Sample) -> State:
     """How a sample came out: passed, failed, errors (its call did not get through) or unscored."""
     if sample.answer.is_error:
         return "errors"
@@ -92,7 +93,7 @@ class Evidence:
     created: str
     about: Mapping[str, Any]
     counts: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    summary: Sequence[Mapping[str, Any]]
 
     @property
     def simulated(self) -> bool:
@@ -125,7 +126,7 @@ class Evidence:
                 for number, line in enumerate(_lines(self.store, shard["content"]), first):
                     if number >= start:
                         found = load(line)
-                        if only == "all" or _state(found) == only:
+                        if only == "all" or state_of(found) == only:
                             yield number, found
             first = last
 
@@ -184,7 +185,9 @@ def all_of(workspace: Workspace, reference: str) -> list[Evidence]:
             latest[found["name"]] = found  # one that was asked again, since calls had failed, replaces the earlier one
     if not latest:
         raise UserError(f"run {run[:8]} has tested nothing that could be looked at; name one that did, or latest")
-    return [from_outcome(workspace.store, run, r["name"].removeprefix(STEP), r["finished"], r["outcome"]) for r in latest.values()]
+    return [
+        from_outcome(workspace.store, run, r["name"].removeprefix(STEP), r["finished"], r["outcome"]) for r in latest.values()
+    ]
 
 
 def from_outcome(store: Store, run: str, name: str, created: str, outcome: Mapping[str, Any]) -> Evidence:
@@ -201,7 +204,9 @@ def _latest(workspace: Workspace) -> str:
 
 
 def _find(workspace: Workspace, reference: str) -> str:
-    rows = workspace.record.rows(tables.run, tables.run.c.id.startswith(reference, autoescape=True), limit=2) if reference else []
+    rows = (
+        workspace.record.rows(tables.run, tables.run.c.id.startswith(reference, autoescape=True), limit=2) if reference else []
+    )
     if len(rows) != 1:
         several = "more than one run begins" if rows else "no run begins"
         raise UserError(f"{several} with {reference!r}; see them with: stellwerk runs list")
@@ -212,7 +217,8 @@ def _lines(store: Store, reference: str) -> list[bytes]:
     return gzip.decompress(store.get(reference)).splitlines()
 
 
-def _state(found: Mapping[str, Any]) -> str:
+def state_of(found: Mapping[str, Any]) -> State:
+    """How a row came out, see `state`."""
     failure = found["answer"]["failure"]
     if failure is not None and failure != "rejected":
         return "errors"

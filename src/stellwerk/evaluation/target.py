@@ -55,7 +55,12 @@ class PromptTarget:
     """
 
     def __init__(
-        self, prompt: Prompt, client: ChatClient, params: Params = Params(), price: Price | None = None, at_once: int = 32
+        self,
+        prompt: Prompt,
+        client: ChatClient,
+        params: Params | None = None,
+        price: Price | None = None,
+        at_once: int = 32,
     ) -> None:
         from stellwerk.llm.prompts.rendering import render
 
@@ -63,14 +68,14 @@ class PromptTarget:
         self.simulated = client.simulated
         self.at_once = at_once
         self.client = client
-        self.params = asked_with(prompt, params)
-        self._prompt = prompt
+        self.params = asked_with(prompt, params or Params())
+        self.prompt = prompt
         self._price = price
         self._render = render
 
     async def answer(self, case: Case, repeat: int = 0) -> Answer:
         """Render the prompt with the case's inputs, and ask the model."""
-        messages = tuple(self._render(self._prompt, case.inputs))
+        messages = tuple(self._render(self.prompt, case.inputs))
         try:
             reply = await self.client.complete(messages, self.params, repeat=repeat)
         except CallFailed as error:

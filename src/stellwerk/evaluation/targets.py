@@ -44,7 +44,7 @@ def of_prompt(run: Run, prompt: Prompt, model: str) -> PromptTarget:
 
     version = run.record.resolve(model, "model")
     spec = models.spec_of(run.workspace, version)
-    client = open_model(run.workspace, version.name, spec, run=run)
+    client = open_model(run.workspace, version.name, spec, run=run, version=version.id)
     return PromptTarget(prompt, client, spec.params, price(spec), spec.limits.at_once)
 
 

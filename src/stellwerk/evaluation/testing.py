@@ -7,24 +7,29 @@ changed, and asked again while calls had failed; replies that a killed run had p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from stellwerk.errors import UserError
 from stellwerk.evaluation import engine, evidence, measuring, targets
 from stellwerk.evaluation.case import Case
 from stellwerk.evaluation.evidence import Evidence
 from stellwerk.evaluation.reports import TestReport
+from stellwerk.evaluation.target import PromptTarget, Target
 from stellwerk.record.record import Version
 
 if TYPE_CHECKING:
-    from stellwerk.evaluation.suites import Suite
+    from stellwerk.evaluation.suites.suite import Suite
     from stellwerk.run import Run
 
 COUNTED = ("test", "all")  # splits whose measurements may count for a gate
 AT_ONCE = 1024  # calls in flight at most; each target says how many it can take
 NAME = 100  # characters of a step's name in the record
+
+_suites: WeakKeyDictionary[Run, dict[str, Suite]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,11 @@ def test_prompt(run: Run, *, split: str, repeats: int, limit: int | None) -> Tes
     from stellwerk.llm import models, prompts
 
     prompt, _ = prompts.take(run, "prompt")
-    suite, _ = suites.take(run, "suite")
+    suite, cases = suites.take(run, "suite")
     model, _ = models.take(run, "model")
+    _suites.setdefault(run, {})[suite.ref] = cases
     target = {"prompt": prompt.ref, "model": model.ref}
-    return judged(run, target, (prompt, model), suite, split=split, repeats=repeats, limit=limit).report
+    return judged(run, target, (prompt, model), suite, split=split, repeats=_repeats(repeats, cases), limit=limit).report
 
 
 def test_app(run: Run, *, split: str, repeats: int, limit: int | None) -> TestReport:
@@ -57,10 +63,18 @@ def test_app(run: Run, *, split: str, repeats: int, limit: int | None) -> TestRe
     from stellwerk.evaluation import apptarget, suites
 
     app, _ = apptarget.take(run, "app")
-    suite, _ = suites.take(run, "suite")
+    suite, cases = suites.take(run, "suite")
+    _suites.setdefault(run, {})[suite.ref] = cases
     # What does not say which build answers may answer differently tomorrow, so that it is asked anew by each run.
     once = {} if app.facts.get("pinned") else {"run": run.id}
-    return judged(run, {"app": app.ref, **once}, (app,), suite, split=split, repeats=repeats, limit=limit).report
+    return judged(
+        run, {"app": app.ref, **once}, (app,), suite, split=split, repeats=_repeats(repeats, cases), limit=limit
+    ).report
+
+
+def _repeats(asked: int, suite: Suite) -> int:
+    """How often each case is asked: as the suite's file says, where nobody asked for more."""
+    return asked if asked > 1 else suite.epochs
 
 
 def judged(
@@ -109,15 +123,15 @@ def judged(
 
 def ask(run: Run, *, about: Mapping[str, Any]) -> dict[str, Any]:
     """The step of a test: ask, keep, measure."""
-    from stellwerk.evaluation import suites
     from stellwerk.evaluation.scorers import registry
     from stellwerk.evaluation.scorers.tools import Tools
 
-    suite = suites.of(run.workspace, about["suite"])
+    suite = _suite(run, about["suite"])
     total = _number(suite, about)
     target = targets.opened(run, about["target"])
+    _refuse_unfit(suite, target)
     writer = evidence.Writer(run.store)
-    tools = Tools(run.workspace, run)
+    tools = Tools(run.workspace, run, suite.embedder)
     cases = _cases(suite, about["split"], about["limit"])
     asyncio.run(_asking(run, cases, target, registry.scoring(suite, tools), tools, writer, about["repeats"], total))
     counts = writer.close()
@@ -130,7 +144,7 @@ def ask(run: Run, *, about: Mapping[str, Any]) -> dict[str, Any]:
 async def _asking(
     run: Run,
     cases: Iterable[Case],
-    target: engine.Target,
+    target: Target,
     scoring: engine.Scoring,
     tools: Any,
     writer: evidence.Writer,
@@ -139,8 +153,11 @@ async def _asking(
 ) -> None:
     """Ask all cases and keep each sample; tells the run how far it is."""
     done = 0
-    async with target, tools:
-        asked = engine.judged(cases, target, scoring, repeats=repeats, at_once=AT_ONCE, check=_checking(run))
+    async with (
+        target,
+        tools,
+        aclosing(engine.judged(cases, target, scoring, repeats=repeats, at_once=AT_ONCE, check=run.check)) as asked,
+    ):
         async for case, sample in asked:
             writer.add(case, sample)
             done += 1
@@ -148,9 +165,13 @@ async def _asking(
                 run.progress("ask", done, total, "calls")
 
 
-def _checking(run: Run) -> Callable[[], None]:
-    """Looks whether the run is to stop."""
-    return run.check
+def _refuse_unfit(suite: Suite, target: Target) -> None:
+    """See before the first call that the cases have what a prompt needs."""
+    from stellwerk.evaluation.suites.suite import refuse_unfit
+
+    if isinstance(target, PromptTarget):
+        inputs = target.prompt.inputs
+        refuse_unfit(suite, [one.name for one in inputs if one.required], [one.name for one in inputs])
 
 
 def _cases(suite: Suite, split: str, limit: int | None) -> Iterable[Case]:
@@ -173,10 +194,19 @@ def _number(suite: Suite, about: Mapping[str, Any]) -> int:
 
 def _judges(run: Run, suite: Version) -> list[Version]:
     """The versions of the judges that a suite asks, each a step of its own."""
-    from stellwerk.evaluation import suites
     from stellwerk.evaluation.judges import scorer
 
-    return list(scorer.instruments(run, suites.of(run.workspace, suite.ref)))
+    return list(scorer.instruments(run, _suite(run, suite.ref)))
+
+
+def _suite(run: Run, reference: str) -> Suite:
+    """The suite of a version; read once for a run, since its file may hold thousands of cases."""
+    from stellwerk.evaluation import suites
+
+    known = _suites.setdefault(run, {})
+    if reference not in known:
+        known[reference] = suites.of(run.workspace, reference)
+    return known[reference]
 
 
 def _is_complete(about: Mapping[str, Any], counts: Mapping[str, Any]) -> bool:

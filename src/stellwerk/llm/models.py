@@ -1,8 +1,8 @@
 """Models as versions in the record: what identifies one, and its file as a version keeps it.
 
-Weights are identified by their bytes, a simulation by its plan. What a provider may change is identified by where it is, by what
-it reports, and by its answers to fixed questions (`probing.py`): they are asked where a version is made, and again before a
-use when the last probe is older than `HOLDS`. Nothing else is called.
+Weights are identified by their bytes, a simulation by its plan. What a provider may change is identified by where it is, by
+what it reports, and by its answers to fixed questions (`probing.py`): they are asked where a version is made, and again before
+a use when the last probe is older than `HOLDS`. Nothing else is called.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import datetime as dt
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
 from stellwerk.errors import UserError
 from stellwerk.llm import spec as specs
+from stellwerk.llm.allowed import is_hosted
 from stellwerk.llm.spec import ModelSpec
 from stellwerk.record import tables
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 KIND = "model"
 PROBE = "probe_passed"  # release/candidate.py reads it: 1 where the fixed questions are answered as at registration
 HOLDS = dt.timedelta(days=7)
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 FACTS = (
     "provider", "family", "region", "seat", "retention", "training", "terms", "processor_agreement", "licence", "description",
     "context",
@@ -130,13 +129,6 @@ def spec_of(workspace: Workspace, version: Version) -> ModelSpec:
     return specs.read(workspace.store.get(text).decode(), f"{specs.FOLDER}/{version.name}.yaml")
 
 
-def is_hosted(spec: ModelSpec) -> bool:
-    """Whether its provider may change it: as the file says, else whether its endpoint is on another machine."""
-    if spec.hosted is not None:
-        return spec.hosted
-    return spec.endpoint is not None and urlsplit(spec.endpoint).hostname not in LOCAL_HOSTS
-
-
 def place(spec: ModelSpec) -> dict[str, Any]:
     """What identifies a model by its file alone: where it is, what it is called there, and how it is asked."""
     from stellwerk.llm import simulated
@@ -167,7 +159,9 @@ def folder_of(workspace: Workspace, spec: ModelSpec) -> Path:
     """
     folder = workspace.root / str(spec.weights)
     if not folder.is_dir():
-        raise UserError(f"weights is {str(spec.weights)!r}, but there is no such folder in the workspace; put the weights there")
+        raise UserError(
+            f"weights is {str(spec.weights)!r}, but there is no such folder in the workspace; put the weights there"
+        )
     return folder
 
 

@@ -1,10 +1,9 @@
-"""A model that is none: its answers follow from a plan, the question and a seed. For tests and teaching; nothing is learnt or known.
+"""A model that is none: answers follow from a plan, the question and a seed. For tests and teaching; it has learnt nothing.
 
-Plans: `echo` repeats the question, `sums` and `rules` (simulation/rules.py), `support` (simulation/support.py: the demo's support
-desk). Whatever the plan, it also takes the part of gepa's reflection model, of one that shortens or rewords (simulation/
-proposing.py), and of a judge (simulation/judging.py), known by what the prompt asks for. Options of every plan: `delay` (seconds
-that an answer takes) and `failures` (share of calls without an answer). All say that they are simulated: `Reply.model` is
-`simulated`, `ChatClient.simulated` is true.
+Plans: `echo` repeats the question; `sums` and `rules` stand in simulation/rules.py, `support`, the demo's support desk, in
+simulation/support.py. The last two also write prompts (gepa's reflection, shortening, rewording: simulation/proposing.py) and
+judge (simulation/judging.py), known by what the prompt asks for. Options of every plan: `delay`, the seconds that an answer
+takes, and `failures`, the share of calls without an answer. Every reply reports the model `simulated`.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ EDITION = 1  # grows when the same plan answers differently, which makes it anot
 MODEL = "simulated"  # what replies report as their model
 DIMENSIONS = 256
 COMMON = frozenset({"delay", "failures"})
+_PLAIN = Params()
 _PIECE = re.compile(r"\w{1,6}|[^\w\s]")
 
 
@@ -53,7 +53,7 @@ class SimulatedClient:
         self._params = spec.params if isinstance(spec, ModelSpec) else Params()
         self._delay, self._failures = _checked(name, plan)
 
-    async def complete(self, messages: Sequence[Message], params: Params = Params(), *, repeat: int = 0) -> Reply:
+    async def complete(self, messages: Sequence[Message], params: Params = _PLAIN, *, repeat: int = 0) -> Reply:
         """Answer as planned, `delay` seconds later.
 
         Raises:
@@ -73,7 +73,7 @@ class SimulatedClient:
             taken=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
-    async def stream(self, messages: Sequence[Message], params: Params = Params()) -> AsyncIterator[str | Reply]:
+    async def stream(self, messages: Sequence[Message], params: Params = _PLAIN) -> AsyncIterator[str | Reply]:
         """The same answer in pieces."""
         reply = await self.complete(messages, params)
         for piece in re.findall(r"\S+\s*|\s+", reply.text):
@@ -133,7 +133,8 @@ def _checked(name: str, plan: Simulation) -> tuple[float, float]:
     known |= judging.OPTIONS if plan.plan in ("rules", "support") else frozenset()
     for option in plan.options:
         if option not in known:
-            raise UserError(f"models/{name}.yaml: simulated.options.{option} is no option of {plan.plan}; there are: {', '.join(sorted(known))}")
+            there = ", ".join(sorted(known))
+            raise UserError(f"models/{name}.yaml: simulated.options.{option} is no option of {plan.plan}; there are: {there}")
     try:
         if plan.plan in rules.OPTIONS:
             rules.check(plan.plan, plan.options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stellwerk.evaluation.judges import wording
@@ -26,11 +26,18 @@ class Said:
         verdict: None where there is none that can be read.
         problem: why there is none: `unreadable`, `cut_off`, or the kind of a call that failed.
         usage: of the call; None where the endpoint does not say.
+        reason: in the judge's own words; a text that belongs into the store alone.
     """
 
     verdict: Verdict | None
     problem: str | None = None
     usage: Usage | None = None
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the call got no answer at all, which says nothing about the judge."""
+        return self.verdict is None and self.problem not in ("unreadable", "cut_off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,21 @@ async def single(client: ChatClient, task: Task, messages: list[Message], params
         reply = await client.complete(messages, bound, repeat=repeat)
     except CallFailed as error:
         return Said(None, error.kind)
-    verdict = wording.read(task, reply.text)
-    if verdict is not None:
-        return Said(verdict, None, reply.usage)
+    reading = wording.read(task, reply.text)
+    if reading is not None:
+        return Said(reading.verdict, None, reply.usage, reading.reason)
     return Said(None, "cut_off" if reply.finish == "length" else "unreadable", reply.usage)
 
 
 async def answer(
-    client: ChatClient, task: Task, params: Params, question: str, text: str, expected: str | None = None, *, turned: bool = False
+    client: ChatClient,
+    task: Task,
+    params: Params,
+    question: str,
+    text: str,
+    expected: str | None = None,
+    *,
+    turned: bool = False,
 ) -> Said:
     """Judge one answer, with the choices named in one order."""
     return await single(client, task, wording.one(task, question, text, expected=expected, turned=turned), params)
@@ -81,7 +95,7 @@ async def pair(client: ChatClient, task: Task, params: Params, question: str, fi
         single(client, task, wording.two(task, question, first, second), params),
         single(client, task, wording.two(task, question, first, second, turned=True), params),
     )
-    return Both(straight, Said(wording.unturned(turned.verdict), turned.problem, turned.usage))
+    return Both(straight, replace(turned, verdict=wording.unturned(turned.verdict)))
 
 
 async def answer_twice(
@@ -89,8 +103,9 @@ async def answer_twice(
 ) -> Both:
     """Judge one answer with the choices named in either order; a judge with a prompt of its own is asked the same twice."""
     messages = [wording.one(task, question, text, expected=expected, turned=turned) for turned in (False, True)]
+    again = int(messages[0] == messages[1])
     straight, turned = await asyncio.gather(
-        *(single(client, task, asked, params, repeat=number) for number, asked in enumerate(messages))
+        single(client, task, messages[0], params), single(client, task, messages[1], params, repeat=again)
     )
     return Both(straight, turned)
 

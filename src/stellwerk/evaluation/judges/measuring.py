@@ -101,7 +101,6 @@ def passed(found: Sequence[Measure]) -> bool:
 def _of_pairs(read: list[Judged], limits: Thresholds) -> list[Measure]:
     kept = [one for one in read if one.straight == one.turned and one.straight != "tie"]
     first = [(number, v == at) for number, one in enumerate(read) for v, at in _placed(one) if v != "tie"]
-    people, judge = [str(one.human) for one in read], [str(one.both) for one in read]
     longer = [d for one in read if (d := _longer(one)) is not None]
     position = _rate("position", [hit for _, hit in first], clusters=[number for number, _ in first])
     return [
@@ -109,7 +108,7 @@ def _of_pairs(read: list[Judged], limits: Thresholds) -> list[Measure]:
         position,
         _distance(position, limits.position),
         _mean("length", longer, limits.length, "at most"),
-        *_agreement(people, judge, limits, ["A", "B", "tie"]),
+        *_agreement([(one.human, one.both) for one in read], limits),
         _rate("accuracy_kept", [one.straight == one.human for one in kept]),
         Measure("kept", len(kept) / len(read) if read else None, None, None, len(read)),
         _mean("own_family", [_preference(one) for one in read if one.own and one.human != "tie"]),
@@ -149,19 +148,34 @@ def _of_answers(form: Form, read: list[Judged], bar: float, scale: tuple[int, in
         return float(bool(verdict)) if form == "verdict" else (float(verdict or 0) - low) / (high - low)
 
     off = [share(one.straight) - share(one.human) for one in read]
-    order = sorted(range(len(read)), key=lambda i: read[i].lengths or (0,))
-    short, long = order[: len(order) // 2], order[(len(order) + 1) // 2 :]
-    categories: list[str] = ["False", "True"] if form == "verdict" else [str(n) for n in range(low, high + 1)]
-    people, judge = [str(one.human) for one in read], [str(one.straight) for one in read]
+    mine, others = ([gap for gap, one in zip(off, read, strict=True) if one.own is side] for side in (True, False))
+    short, long = _halves(read)
+    same: list[tuple[Verdict | None, Verdict | None]] = [(good(one.human), good(one.straight)) for one in read]
+    graded = _both_sides(read) if form == "score" else None
     return [
         _rate("consistency", [one.straight == one.turned for one in read], limits.consistency),
         _apart("length", [off[i] for i in long], [off[i] for i in short], limits.length if _varies(read) else None),
-        *_agreement(people, judge, limits, categories, weighted=form == "score"),
+        *_agreement(same, limits, graded),
         _rate("sensitivity", [good(one.straight) for one in read if good(one.human)], limits.sensitivity),
         _rate("specificity", [not good(one.straight) for one in read if not good(one.human)], limits.specificity),
         _mean("offset", off),
-        _apart("own_family", *([d for d, one in zip(off, read, strict=True) if one.own is side] for side in (True, False))),
+        _apart("own_family", mine, others),
     ]
+
+
+def _halves(read: list[Judged]) -> tuple[list[int], list[int]]:
+    """The shorter and the longer answers, parted within what people judge alike: good answers are often longer ones."""
+    short: list[int] = []
+    long: list[int] = []
+    for verdict in dict.fromkeys(one.human for one in read):
+        mine = sorted((i for i, one in enumerate(read) if one.human == verdict), key=lambda i: (read[i].lengths, i))
+        short += mine[: len(mine) // 2]
+        long += mine[(len(mine) + 1) // 2 :]
+    return short, long
+
+
+def _both_sides(read: list[Judged]) -> list[tuple[Verdict | None, Verdict | None]]:
+    return [(one.human, one.straight) for one in read]
 
 
 def _varies(read: list[Judged]) -> bool:
@@ -170,18 +184,25 @@ def _varies(read: list[Judged]) -> bool:
 
 
 def _agreement(
-    people: list[str], judge: list[str], limits: Thresholds, categories: list[str], *, weighted: bool = False
+    same: list[tuple[Verdict | None, Verdict | None]],
+    limits: Thresholds,
+    graded: list[tuple[Verdict | None, Verdict | None]] | None = None,
 ) -> list[Measure]:
-    """Gwet's AC1 and Cohen's kappa; quadratic weights for scores, where near is better than far."""
-    if len(people) < 2:
-        return [Measure("agreement", None, None, None, len(people), limits.agreement),
-                Measure("kappa", None, None, None, len(people), limits.kappa)]  # fmt: skip
+    """Gwet's AC1 and Cohen's kappa, of people and judge.
+
+    Args:
+        same: what both say of each case.
+        limits: that have to be met.
+        graded: scores, of which kappa is weighted by the square of the distance, since near is better than far.
+    """
+    if len(same) < 2:
+        limit = (("agreement", limits.agreement), ("kappa", limits.kappa))
+        return [Measure(name, None, None, None, len(same), threshold) for name, threshold in limit]
     from stellwerk.evaluation.statistics import agreement
 
-    used = [name for name in categories if name in people or name in judge]
-    weights = "quadratic" if weighted else None
-    ac1 = agreement.gwet(people, judge, categories=used, weights=weights)
-    kappa = agreement.cohen(people, judge, categories=used, weights=weights)
+    ac1 = agreement.gwet([(str(human), str(judge)) for human, judge in same])
+    people, judges = [human for human, _ in graded or same], [judge for _, judge in graded or same]
+    kappa = agreement.kappa(people, judges, weighting="quadratic" if graded else None)
     return [_of("agreement", ac1, limits.agreement), _of("kappa", kappa, limits.kappa)]
 
 
@@ -191,7 +212,11 @@ def _of(name: str, found: Interval, threshold: float | None = None, bound: Bound
 
 
 def _rate(
-    name: str, hits: Sequence[bool], threshold: float | None = None, bound: Bound = "at least", clusters: Sequence[int] | None = None
+    name: str,
+    hits: Sequence[bool],
+    threshold: float | None = None,
+    bound: Bound = "at least",
+    clusters: Sequence[int] | None = None,
 ) -> Measure:
     if not hits:
         return Measure(name, None, None, None, 0, threshold, bound)

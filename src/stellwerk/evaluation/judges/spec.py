@@ -27,16 +27,18 @@ class Part(BaseModel):
 class Thresholds(Part):
     """What a judge has to reach before it may judge.
 
-    The defaults were set before any judge was audited. `agreement` is what Landis and Koch call substantial; the others follow
-    from what they protect: at most one case in five may turn on the order, and order and length may shift a share of verdicts
-    by no more than 10 and 15 points.
+    The defaults were written down before an audit was computed, by somebody who had read how often the judges of LLMBar agree
+    with themselves. `agreement` is what Landis and Koch call substantial; the others follow from what they protect: at most
+    one case in five may turn on the order, and order and length may shift a share of verdicts by 10 and 15 points at most.
     """
 
     labels: int = Field(50, ge=10, description="cases that people have judged, at least")
     consistency: float = Field(0.8, ge=0, le=1, description="share of cases with the same verdict in both orders, at least")
     position: float = Field(0.1, ge=0, le=0.5, description="how far the share of what stands first may be from one half")
     length: float = Field(0.15, ge=0, le=1, description="how much more often than people it may prefer the longer answer")
-    agreement: float = Field(0.6, ge=-1, le=1, description="agreement with people beyond chance (Gwet's AC1), at least")
+    agreement: float = Field(
+        0.6, ge=-1, le=1, description="agreement with people beyond chance (Gwet's AC1; of scores, on what passes), at least"
+    )
     kappa: float = Field(0.4, ge=-1, le=1, description="the same as Cohen's kappa, which is strict where one verdict is rare")
     sensitivity: float = Field(0.7, ge=0, le=1, description="share of what people call good that it calls good, at least")
     specificity: float = Field(0.7, ge=0, le=1, description="share of what people call bad that it calls bad, at least")
@@ -47,7 +49,9 @@ class Labels(Part):
     """What people said, which the judge is compared with."""
 
     study: str | None = Field(None, description="a study with ratings, such as tone or tone@2")
-    file: str | None = Field(None, description="a CSV or JSON Lines file of the workspace with the columns that the guide names")
+    file: str | None = Field(
+        None, description="a CSV or JSON Lines file of the workspace: question, answer (or first and second), human"
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -61,9 +65,9 @@ class JudgeSpec(Part):
 
     description: str | None = None
     model: str = Field(description="that judges: the name of a file in models/")
-    form: Form = Field("verdict", description="verdict is pass or fail, score a number of the scale, pairwise the better of two")
+    form: Form = Field("verdict", description="verdict is pass or fail, score a number, pairwise the better of two")
     criteria: str | None = Field(None, description="what makes an answer good, in sentences")
-    prompt: str | None = Field(None, description="instructions to the judge in other words than ours; {{criteria}} stands for them")
+    prompt: str | None = Field(None, description="instructions in other words than ours; {{criteria}} stands for the criteria")
     prompt_file: str | None = Field(None, pattern=r"^[\w-][\w.-]{0,99}$", description="a file in judges/ that holds the prompt")
     scale: tuple[int, int] = Field((1, 5), description="lowest and highest score, where form is score")
     passes: int | None = Field(None, description="score from which an answer passes; the upper half of the scale if left out")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from stellwerk.errors import UserError
+from stellwerk.errors import MissingExtra, UserError
 from stellwerk.evaluation.case import Answer, Case, Check, Sample, Score
 from stellwerk.evaluation.scorers.outcome import Asked, Outcome, Problem, Scorer, nfc
 from stellwerk.evaluation.scorers.tools import Tools
@@ -73,6 +73,7 @@ SCORERS: dict[str, Kind] = {
     "model-graded-closedqa": Kind("judged:judged", "judged:problem", JUDGE),
     "factuality": Kind("judged:judged", "judged:problem", JUDGE),
     "model-graded-factuality": Kind("judged:judged", "judged:problem", JUDGE),
+    "pairwise": Kind("judged:judged", None, JUDGE, own=True),
     "count": Kind("counting:count", "counting:count_problem", own=True),
     "letter-case": Kind("counting:letter_case", "counting:case_problem", own=True),
     "number": Kind("numbers:number", "numbers:problem", own=True),
@@ -94,7 +95,9 @@ NOT_OFFERED: dict[str, str] = {
     ),
     **dict.fromkeys(("select-best", "max-score"), "compares several wordings in one run; use: stellwerk prompts compare"),
     **dict.fromkeys(("bleu", "gleu", "meteor"), "is not offered; use rouge-n, similar or a judge"),
-    **dict.fromkeys(("is-xml", "contains-xml", "is-html", "contains-html", "is-sql", "contains-sql"), "is not offered; use regex"),
+    **dict.fromkeys(
+        ("is-xml", "contains-xml", "is-html", "contains-html", "is-sql", "contains-sql"), "is not offered; use regex"
+    ),
     **dict.fromkeys(
         ("similar:dot", "similar:euclidean"), "depends on the length of vectors; use similar, which compares their direction"
     ),
@@ -110,7 +113,8 @@ NOT_OFFERED: dict[str, str] = {
     ),
     **dict.fromkeys(("trace-span-count", "trace-span-duration", "trace-error-spans", "skill-used"), _TRACE),
     **dict.fromkeys(
-        (f"trajectory:{name}" for name in ("tool-used", "tool-args-match", "tool-sequence", "step-count", "goal-success")), _TRACE
+        (f"trajectory:{name}" for name in ("tool-used", "tool-args-match", "tool-sequence", "step-count", "goal-success")),
+        _TRACE,
     ),
 }
 
@@ -147,6 +151,8 @@ class Scoring:
         self._scorers: dict[str, Scorer] = {}
         for check in checks:
             self._scorer(check.type)
+            if self.tools.workspace is not None and check.type in SCORERS and SCORERS[check.type].needs == JUDGE:
+                prepared(check, self.tools)
 
     def score(self, case: Case, answer: Answer) -> tuple[Score, ...] | Awaitable[tuple[Score, ...]]:
         """Score an answer on each check of its case; to be awaited only where a check asks a model.
@@ -189,8 +195,21 @@ def scoring(checks: Suite | Iterable[Check], tools: Tools | None = None) -> Scor
     Raises:
         UserError: something that a check needs is not installed.
     """
-    found = getattr(checks, "checks", checks)
+    found: Iterable[Check] = checks.checks if hasattr(checks, "checks") else checks
+    tools = tools or Tools()
+    tools.embedder = tools.embedder or getattr(checks, "embedder", None)
     return Scoring(found, tools)
+
+
+def prepared(check: Check, tools: Tools) -> Any:
+    """The judge of a check, which must have passed its audit.
+
+    Raises:
+        UserError: it has not, or there is none.
+    """
+    from stellwerk.evaluation.judges import scorer
+
+    return scorer.prepare(check, tools)
 
 
 async def _awaited(case: Case, outcomes: Sequence[Any]) -> tuple[Score, ...]:
@@ -250,8 +269,8 @@ def _check_needs(name: str, kind: Kind) -> None:
     if kind.needs in (PERSONAL, LANGUAGE):
         try:
             importlib.import_module("stellwerk.text.personal" if kind.needs == PERSONAL else "stellwerk.text.language")
-        except ModuleNotFoundError:
-            raise UserError(f"the check {name} needs what is not installed; install it with: pip install 'stellwerk[data]'") from None
+        except ModuleNotFoundError as error:
+            raise MissingExtra("data", f"{error.name} (for the check {name})") from None
 
 
 def _load(place: str) -> Any:

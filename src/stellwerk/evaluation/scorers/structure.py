@@ -71,7 +71,8 @@ def problem(check: Check) -> str | None:
             return "has a value that is no JSON Schema, expected names and values"
         if _refers_elsewhere(schema):
             return "has a schema with a $ref to elsewhere; put what it refers to into the schema, below $defs"
-        jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator).check_schema(schema)
+        found: Any = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+        found.check_schema(schema)
     except jsonschema.SchemaError as error:
         return f"has a value that is no JSON Schema: {error.message[:120]}"
     except Exception as error:  # noqa: BLE001  (what YAML and the schema's library say of broken texts has many types)

@@ -21,7 +21,8 @@ def equals(check: Check, asked: Asked) -> Outcome:
             found = json.loads(asked.text)
         except (ValueError, RecursionError):
             return yes_no(False, "no_json")
-        return yes_no(found == value, "equal" if found == value else "differs")
+        facts = {} if found == value else {"expected": shortened(as_text(value))}
+        return yes_no(found == value, "differs" if facts else "equal", **facts)
     wanted = nfc(as_text(value))
     if asked.text == wanted:
         return yes_no(True, "equal")

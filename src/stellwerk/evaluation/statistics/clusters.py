@@ -66,7 +66,8 @@ def totals(values: Floats, groups: Integers) -> tuple[Floats, Floats]:
         two arrays, shape (clusters,).
     """
     count = int(groups.max()) + 1
-    return np.bincount(groups, weights=values, minlength=count), np.bincount(groups, minlength=count).astype(np.float64)
+    sums = np.bincount(groups, weights=values, minlength=count)
+    return sums.astype(np.float64), np.bincount(groups, minlength=count).astype(np.float64)
 
 
 def standard_error(values: Floats, groups: Integers) -> float:

@@ -53,7 +53,8 @@ def student(level: float, freedom: float) -> float:
 def wilson(k: float, n: float, level: float = 0.95) -> Interval:
     """Wilson's score interval for k of n independent observations.
 
-    Covers 92.4 % to 97 % over n = 20..1000, p = 0.05, 0.5, 0.95: a good default by hand, less than promised at n = 20, p = 0.95.
+    For those who compare with other tools. At n = 20, p = 0.05 or 0.95 it covers in 92.5 % only, from n = 50 on in 93.5 % to
+    97 %; `rate` takes better ones.
 
     Raises:
         ValueError: if n is 0 or k not in 0..n.
@@ -98,6 +99,11 @@ def middle(k: int, n: int, level: float = 0.95) -> Interval:
 
 def rate(passed: Values, clusters: Clusters | None = None, level: float = 0.95) -> Interval:
     """Rate of what passed, with an interval that covers.
+
+    Independent: `middle`, 93.5 % to 96.5 % (98.4 % at n = 20, p = 0.05). Clustered: Wilson's with an effective n.
+    In clusters of five that correlate by 0 or 0.3, over p = 0.05, 0.5, 0.95: 94.4 % to 96.5 % at n = 200 and 1,000,
+    95 % to 98 % at n = 50 (10 clusters), 92.7 % to 98 % at n = 20 (4 clusters). Rare events in few large clusters stay hard:
+    92 % at p = 0.05 in 20 clusters of ten. The t interval with clustered errors covers in 46 % to 65 % at n = 20, p = 0.05.
 
     Args:
         passed: 0 or 1 (False or True) for each observation, shape (n,). Leave out what is unknown.
@@ -174,20 +180,37 @@ def _solve(k: int, n: int, tail: float) -> float:
 
 
 def _clustered(values: Floats, groups: Integers, level: float) -> Interval:
-    """Wilson's interval with the number of independent observations that would tell as much."""
+    """Wilson's interval with the number of independent observations that would tell as much, and a quantile of Student's t.
+
+    The spread between clusters is itself an estimate, a poor one where something passes in few clusters only. How good it is
+    tells the kurtosis of the clusters' sums (Satterthwaite's degrees of freedom, 2 G / (kurtosis - 1); one more fits better).
+    """
     n, p = len(values), float(values.mean())
-    sizes = totals(values, groups)[1]
-    low, high = _score(p, n / design_effect(values, groups), normal(level))
-    return Interval(p, low, high, n, "Wilson with effective n", level, len(sizes))
+    sums, sizes = totals(values, groups)
+    count = len(sizes)
+    if count < 2:
+        return Interval(p, 0.0, 1.0, n, "one cluster", level, count)
+    squares = np.square(sums - sizes * p)
+    spread = float(squares.mean())
+    tail = float(np.square(squares).mean()) / spread**2 if spread else 1.0
+    freedom = min(max(2 * count / (tail - 1) + 1, 2.0), 2.0 * (count - 1)) if tail > 1 else 2.0 * (count - 1)
+    low, high = _score(p, n / design_effect(values, groups), student(level, freedom))
+    return Interval(p, low, high, n, "Wilson with effective n", level, count)
 
 
-def design_effect(values: Floats, groups: Integers) -> float:
-    """How many clustered observations tell as much as an independent one: at least 1, at most their average cluster."""
-    sizes = totals(values, groups)[1]
-    most = float(np.square(sizes).sum() / len(values))
-    alone = float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
+def design_effect(values: Values, clusters: Clusters) -> float:
+    """How many clustered observations tell as much as one that stands alone.
+
+    Variance of the mean with clusters over that without, at least 0.6 and at most the size of the cluster that an observation
+    is in on average; 1 where the values do not vary.
+    """
+    array = numbers(values)
+    groups = codes(clusters, len(array))
+    sizes = totals(array, groups)[1]
+    most = float(np.square(sizes).sum() / len(array))
     if len(sizes) < 2:
         return most
+    alone = float(array.var(ddof=1)) / len(array)
     if alone == 0.0:
         return 1.0
-    return min(max(standard_error(values, groups) ** 2 / alone, 1.0), most)
+    return min(max(standard_error(array, groups) ** 2 / alone, 0.6), max(most, 1.0))

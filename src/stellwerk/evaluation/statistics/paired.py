@@ -12,11 +12,13 @@ from typing import Literal
 import numpy as np
 
 from stellwerk.evaluation.statistics.clusters import Clusters, Floats, Integers, Values, codes, numbers, standard_error, totals
-from stellwerk.evaluation.statistics.intervals import normal, student
+from stellwerk.evaluation.statistics.intervals import normal, student, upper
 
 Word = Literal["better", "worse", "equivalent", "not_worse", "undecided"]
 MOST_EXACT = 14
 """Clusters up to which all 2^G signs are tried, rather than a draw of them."""
+MANY = 2000
+"""Clusters from which the sum of flipped signs is taken as normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Verdict:
     Attributes:
         word: better, worse (test and interval say so), equivalent (the interval lies within the margin), not_worse (it lies
             above the lower margin), or undecided.
-        needs: cases with which a difference as large as this one would be found in 80 % of all tests; None where it is decided or
-            where no number of cases would do.
+        needs: cases with which a difference as large as this one would be found in 80 % of all tests; None where it is decided,
+            or where no number of cases would do.
     """
 
     word: Word
@@ -71,6 +73,10 @@ def difference(
     first: Values, second: Values, clusters: Clusters | None = None, *, level: float = 0.95, seed: int = 0
 ) -> Difference:
     """Compare two systems on the same cases.
+
+    The interval of 0 and 1 covers in 95 % to 98 % of all tests for n = 50 and more, and in 94.5 % to 97 % where the systems
+    differ on at least a fifth of the cases; with fewer than about five cases that differ it is wider than it had to be (100 %).
+    Clusters of five that correlate by 0.3: 95 % to 98 % from 10 clusters on, 92 % where only one case in ten differs.
 
     Args:
         first, second: scores of the same cases in the same order, shape (n,); cases that one of them lacks are left out before.
@@ -89,7 +95,7 @@ def difference(
     binary = bool(np.isin(one, (0, 1)).all() and np.isin(two, (0, 1)).all())
     better, worse = int((rest > 0).sum()), int((rest < 0).sum())
     value, se = float(rest.mean()), standard_error(rest, groups)
-    low, high = _interval(rest, groups, level, binary)
+    low, high = _interval(rest, groups, level, binary, float(max(np.abs(one).max(), np.abs(two).max())))
     if binary and count == len(rest):
         p, method = mcnemar(better, worse), "exact McNemar"
     else:
@@ -100,18 +106,26 @@ def difference(
     )  # fmt: skip
 
 
-def _interval(rest: Floats, groups: Integers, level: float, binary: bool) -> tuple[float, float]:
-    """Student's interval; for 0 and 1 with one pair added on either side, as many equal pairs would say that all are equal."""
+def _interval(rest: Floats, groups: Integers, level: float, binary: bool, largest: float) -> tuple[float, float]:
+    """Student's interval; for 0 and 1 with half a pair added on either side.
+
+    Without it, pairs that are all equal would have an interval of no width (Agresti and Min 2005 add as much).
+    """
     count = int(groups.max()) + 1
     if count < 2:
         return (-1.0, 1.0) if binary else (-math.inf, math.inf)
-    if not binary:
-        reach = student(level, count - 1) * standard_error(rest, groups)
-        return float(rest.mean()) - reach, float(rest.mean()) + reach
-    longer = np.concatenate((rest, (1.0, -1.0)))
-    wider = np.concatenate((groups, (count, count + 1)))
-    middle, reach = float(longer.mean()), student(level, count - 1) * standard_error(longer, wider)
-    return max(-1.0, middle - reach), min(1.0, middle + reach)
+    if not binary and not rest.any():
+        # No pair differs: not that none can, but that few do, and by no more than the largest value seen.
+        reach = upper(0, count, level) * largest
+        return -reach, reach
+    sums, sizes = totals(rest, groups)
+    added = 1.0 if binary else 0.0
+    middle = float(rest.sum()) / (len(rest) + added)
+    squares = float(np.square(sums - sizes * middle).sum()) + added * (1 + middle**2)
+    se = math.sqrt((count + added) / (count + added - 1) * squares) / (len(rest) + added)
+    reach = student(level, count - 1) * se
+    low, high = middle - reach, middle + reach
+    return (max(-1.0, low), min(1.0, high)) if binary else (low, high)
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -125,9 +139,11 @@ def mcnemar(better: int, worse: int) -> float:
 def sign_flip(differences: Values, clusters: Clusters | None = None, *, draws: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of a permutation test that flips the signs of whole clusters.
 
-    Exact where two equal systems are compared, whatever the scores look like. All 2^G signs up to 14 clusters that differ, else a draw,
-    counted with the observed one so that p is never 0.
+    Exact where two equal systems are compared, whatever the scores look like. All 2^G signs up to 14 clusters that differ;
+    else a draw, counted with the observed one so that p is never 0; from 2,000 on the normal distribution.
     """
+    from scipy.special import ndtr
+
     rest = numbers(differences)
     sums = totals(rest, codes(clusters, len(rest)))[0]
     sums = sums[sums != 0]
@@ -137,6 +153,8 @@ def sign_flip(differences: Values, clusters: Clusters | None = None, *, draws: i
     if len(sums) <= MOST_EXACT:
         signs = 1.0 - 2.0 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float((np.abs(signs @ sums) >= seen).mean())
+    if len(sums) >= MANY:
+        return 2 * float(ndtr(-abs(sums.sum()) / math.sqrt(np.square(sums).sum())))
     generator = np.random.default_rng(seed)
     step = max(1, 4_000_000 // len(sums))
     hits = 0
@@ -162,7 +180,8 @@ def holm(values: Values) -> list[float]:
 def verdict(found: Difference, margin: float = 0.0, *, p: float | None = None) -> Verdict:
     """Say whether the second system is better, worse, equivalent, not worse, or whether that is undecided.
 
-    Better and worse need both the interval and the test, so that two equal systems are told apart in at most 1 - level of all tests.
+    Better and worse need both the interval and the test, so that two equal systems are told apart in at most 1 - level of
+    all tests.
 
     Args:
         margin: how much worse is still as good; 0 asks for better or worse only.
@@ -171,16 +190,29 @@ def verdict(found: Difference, margin: float = 0.0, *, p: float | None = None) -
     Raises:
         ValueError: if the margin is below 0.
     """
+    sure = (found.p if p is None else p) <= 1 - found.level + 1e-12
+    said = word(found.low, found.high, margin, sure=sure)
+    return Verdict(said, _needs(found, margin) if said == "undecided" else None)
+
+
+def word(low: float, high: float, margin: float = 0.0, *, sure: bool = True) -> Word:
+    """What an interval of a difference says.
+
+    Args:
+        low, high: of the interval.
+        margin: how much worse is still as good.
+        sure: whether a test, too, says that there is a difference.
+
+    Raises:
+        ValueError: if the margin is below 0.
+    """
     if margin < 0:
         raise ValueError("expected a margin of 0 or more")
-    sure = (found.p if p is None else p) <= 1 - found.level + 1e-12
-    if sure and found.low > 0:
-        return Verdict("better")
-    if margin > 0 and found.low > -margin:
-        return Verdict("equivalent" if found.high < margin else "not_worse")
-    if sure and found.high < 0:
-        return Verdict("worse")
-    return Verdict("undecided", _needs(found, margin))
+    if sure and low > 0:
+        return "better"
+    if margin > 0 and low > -margin:
+        return "equivalent" if high < margin else "not_worse"
+    return "worse" if sure and high < 0 else "undecided"
 
 
 def _needs(found: Difference, margin: float) -> int | None:

@@ -1,6 +1,7 @@
-"""Keeps a search from winning by heart: no wording may hold eight words in a row that stand in a case.
+"""Keeps a search from winning by heart: no wording may hold eight words in a row that stand in a case, nor tell one case.
 
-Knows texts alone. What the prompt held before the search is no copy.
+What tells a case are addresses of mail, and numbers of orders, accounts or telephones: a writer that was shown them must not
+carry them into a prompt. Knows texts alone. What the prompt held before the search is no copy.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from stellwerk.evaluation.case import Case
 
 WORDS = 8
 _WORD = re.compile(r"\w+")
+_TELLING = re.compile(r"[\w.+-]+@[\w.-]*\w|(?<!\w)(?=[\w/-]*\d[\w/-]*\d)\w[\w/-]{3,}\w")
 
 
 def runs(text: str, words: int = WORDS) -> Iterator[tuple[str, ...]]:
@@ -32,11 +34,19 @@ class CopyGuard:
     def __init__(self, cases: Iterable[Case], own: str = "") -> None:
         allowed = set(map(hash, runs(own)))
         # Hashes, not texts: the cases of a large suite would fill the memory.
-        self._known = {hash(run) for case in cases for text in texts(case) for run in runs(text)} - allowed
+        self._known: set[int] = set()
+        self._telling: set[int] = set()
+        for case in cases:
+            for text in texts(case):
+                self._known |= set(map(hash, runs(text)))
+                self._telling |= set(map(hash, _telling(text)))
+        self._known -= allowed
+        self._telling -= set(map(hash, _telling(own)))
 
     def copies(self, wording: str) -> int:
-        """How many runs of words of this wording stand in a case."""
-        return sum(hash(run) in self._known for run in runs(wording))
+        """How many runs of words of this wording stand in a case, and how many words that tell one."""
+        whole = sum(hash(run) in self._known for run in runs(wording))
+        return whole + sum(hash(word) in self._telling for word in _telling(wording))
 
 
 def texts(case: Case) -> Iterator[str]:
@@ -45,6 +55,10 @@ def texts(case: Case) -> Iterator[str]:
     yield from _leaves(case.expected)
     for check in case.checks:
         yield from _leaves(check.value)
+
+
+def _telling(text: str) -> list[str]:
+    return [found.casefold() for found in _TELLING.findall(text)]
 
 
 def _leaves(value: Any) -> Iterator[str]:

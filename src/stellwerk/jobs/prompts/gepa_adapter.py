@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stellwerk.evaluation.case import Case, Sample
 from stellwerk.evaluation.target import Target
-from stellwerk.jobs.prompts.bench import Bench, Ledger, quality, unwanted
-from stellwerk.jobs.prompts.candidates import Candidate
-from stellwerk.jobs.prompts.wording import Rules
-from stellwerk.jobs.prompts.writer import Writer
+from stellwerk.jobs.prompts.search.bench import Bench, Ledger, quality, unwanted
+from stellwerk.jobs.prompts.search.candidates import Candidate
+from stellwerk.jobs.prompts.search.wording import Rules
+from stellwerk.jobs.prompts.search.writer import Writer
+
+if TYPE_CHECKING:
+    from gepa.core.adapter import ProposalFn
 
 PART = "wording"
+T = TypeVar("T")
 MINIBATCH = 3
 TRIES = 3  # proposals that may be refused before another lesson is drawn
 IDLE = 12  # rounds in a row without a new call, beyond one pass over the dev cases, after which nothing is to be learnt
@@ -57,9 +61,9 @@ class Search:
         Raises:
             StellwerkError: a call did not get through.
         """
-        import gepa
+        from gepa.api import optimize
 
-        gepa.optimize(
+        optimize(
             seed_candidate={PART: self.rules.wording.text},
             trainset=list(self.dev),
             valset=list(self.val),
@@ -90,6 +94,7 @@ class Search:
         text = event["candidate"][PART]
         samples = self.ask(text, self.val)
         number = int(event["candidate_idx"])
+        self.rules.known.add(text)
         self._found.append(
             Candidate(
                 number=number,
@@ -104,20 +109,32 @@ class Search:
         )
 
     def _propose(
-        self, candidate: dict[str, str], dataset: Mapping[str, Sequence[Mapping[str, Any]]], _: list[str]
+        self,
+        candidate: dict[str, str],
+        reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
+        components_to_update: list[str],
     ) -> dict[str, str]:
-        # gepa swallows what is raised in here, and would go on after a cancelled run.
-        try:
+        def proposed() -> dict[str, str] | None:
             for _try in range(TRIES):
-                text = self.writer.teach(candidate[PART], dataset[PART])
+                text = self.writer.teach(candidate[PART], reflective_dataset[PART])
                 if self.rules.admit(text) is None:
                     return {PART: text}
-        except BaseException as error:
-            self._failure = error
-        return {}
+            return None
 
-    def _stop(self, state: Any) -> bool:
-        self.rounds = int(state.i) + 1
+        return self.guarded(proposed) or {}
+
+    def guarded(self, work: Callable[[], T]) -> T | None:
+        """Do this; gepa swallows what is raised here, and would go on after a cancelled run, so that it is raised later."""
+        if self._failure is not None:
+            return None
+        try:
+            return work()
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+            return None
+
+    def _stop(self, gepa_state: Any) -> bool:
+        self.rounds = int(gepa_state.i) + 1
         self._idle = 0 if self.ledger.used > self._used else self._idle + 1
         self._used = self.ledger.used
         nothing_new = self._idle > IDLE + len(self.dev) // self.minibatch
@@ -128,7 +145,7 @@ class Search:
 class _Adapter:
     """What gepa asks of a system that it searches for."""
 
-    propose_new_texts = None
+    propose_new_texts: ProposalFn | None = None
 
     def __init__(self, search: Search) -> None:
         self._search = search
@@ -153,7 +170,7 @@ class _Adapter:
     ) -> dict[str, list[dict[str, Any]]]:
         """What the writer is shown: what went in, what came out, and what is wrong with it."""
         pairs: list[tuple[Case, Sample]] = eval_batch.trajectories
-        return {PART: [self._lesson(case, sample) for case, sample in pairs]}
+        return {PART: self._search.guarded(lambda: [self._lesson(case, sample) for case, sample in pairs]) or []}
 
     def _lesson(self, case: Case, sample: Sample) -> dict[str, Any]:
         return {

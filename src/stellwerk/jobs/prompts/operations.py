@@ -22,6 +22,7 @@ from stellwerk.jobs.prompts.reports import (
 )
 from stellwerk.jobs.prompts.searching import Optimisation, PromptComparison, Trimmed
 from stellwerk.llm import prompts
+from stellwerk.llm import spec as models
 from stellwerk.llm.operations import ModelRef
 from stellwerk.operation import FileRef, LocalPath, Sensitive, operation
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 PromptRef = Annotated[str, FileRef("prompt", prompts.FOLDER, suffix=prompts.SUFFIX, check=prompts.read)]
+# A marker inside `X | None` would not be seen.
+OtherModelRef = Annotated[str | None, FileRef("model", models.FOLDER, check=models.read)]
 Split = Literal["dev", "test", "held-out", "all"]
 Format = Literal["prompty", "dotprompt", "promptfoo", "langfuse", "mlflow"]
 
@@ -124,7 +127,7 @@ def compare(
     second: PromptRef,
     suite: SuiteRef,
     model: ModelRef,
-    second_model: ModelRef | None = None,
+    second_model: OtherModelRef = None,
     split: Split = "test",
     repeats: Annotated[int, Field(ge=1, le=100)] = 1,
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0,
@@ -147,7 +150,9 @@ def compare(
     """
     from stellwerk.jobs.prompts import comparing
 
-    return comparing.compare(run, split=split, repeats=repeats, margin=margin, metric=metric)
+    return comparing.compare(
+        run, split=split, repeats=repeats, margin=margin, metric=metric, two_models=second_model is not None
+    )
 
 
 @operation(example={"first": "reply", "second": "reply-short"})
@@ -168,7 +173,7 @@ def optimise(
     prompt: PromptRef,
     suite: SuiteRef,
     model: ModelRef,
-    writer: ModelRef | None = None,
+    writer: OtherModelRef = None,
     calls: Annotated[int, Field(ge=10, le=1_000_000)] = 400,
     tokens: Annotated[int | None, Field(ge=10)] = None,
     seed: int = 0,
@@ -190,7 +195,7 @@ def optimise(
     """
     from stellwerk.jobs.prompts import optimising
 
-    return optimising.optimise(run, calls=calls, tokens=tokens, seed=seed, save=save)
+    return optimising.optimise(run, calls=calls, tokens=tokens, seed=seed, save=save, writer=writer is not None)
 
 
 @operation(example={"prompt": "reply", "suite": "support", "model": "simulated", "margin": 0.1})

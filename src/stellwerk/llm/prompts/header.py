@@ -38,6 +38,18 @@ class InputPart(Part):
     example: Any = None
     required: bool | None = Field(None, description="true where there is no default, if left out")
 
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        kinds: dict[str, tuple[type, str]] = {
+            "array": (list, "a list"),
+            "messages": (list, "a list of turns"),
+            "object": (dict, "a group"),
+        }
+        wanted = kinds.get(self.kind)
+        if wanted and self.default is not None and not isinstance(self.default, wanted[0]):
+            raise ValueError(f"default: has to be {wanted[1]}, for the kind is {self.kind}")
+        return self
+
     @property
     def has_default(self) -> bool:
         """Whether a default stands there, `null` included."""
@@ -189,7 +201,8 @@ def schema(properties: list[Any]) -> dict[str, Any]:
 
 
 def _property(given: dict[str, Any]) -> dict[str, Any]:
-    kind = {"float": "number", "text": "string", "list": "array"}.get(str(given.get("kind", "string")), given.get("kind", "string"))
+    kind = str(given.get("kind", "string"))
+    kind = {"float": "number", "text": "string", "list": "array"}.get(kind, kind)
     made: dict[str, Any] = {"type": kind}
     if given.get("description"):
         made["description"] = given["description"]

@@ -7,6 +7,7 @@ therefore a mistake of the file. Knows no value, no model and no record; `templa
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ class Prompt:
     name: str
     messages: tuple[TemplateMessage, ...]
     inputs: tuple[Input, ...] = ()
-    params: Params = Params()
+    params: Params = field(default_factory=Params)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -107,8 +108,12 @@ class Prompt:
         """The same prompt with other texts in some places, counted from 0.
 
         Raises:
-            UserError: a text is no template, or uses a value that the prompt does not have, or leaves one out.
+            UserError: a text is no template, would begin another message, uses a value that the prompt does not have, or
+                leaves one out.
         """
+        for text in templates.values():
+            if any(ROLE_LINE.fullmatch(line) or LIST_LINE.fullmatch(line) for line in plain(text).split("\n")):
+                raise UserError(f"{self.name}: a line of the text would begin another message; write it as {{{{ 'user:' }}}}")
         changed = [replace(m, template=_trim(templates[i])) if i in templates else m for i, m in enumerate(self.messages)]
         made = replace(self, messages=tuple(changed))
         _check_templates(made.messages, made.inputs, self.name)
@@ -149,7 +154,23 @@ def split(text: str, file: str) -> tuple[SpecFile, tuple[TemplateMessage, ...]]:
     header = parse(yaml, file)
     if header.value is not None and not isinstance(header.value, dict):
         raise UserError(f"{file}, line 2: the header is no list of names and values, such as description: …")
+    _check_data(header)
     return header, _messages(body, before, file)
+
+
+def _check_data(header: SpecFile) -> None:
+    """Refuse what YAML reads as something that is no JSON, such as a date."""
+    todo: list[tuple[tuple[str | int, ...], Any]] = [((), header.value)]
+    while todo:
+        where, value = todo.pop()
+        if isinstance(value, dict):
+            todo.extend(((*where, name), inner) for name, inner in value.items())
+        elif isinstance(value, list):
+            todo.extend(((*where, index), inner) for index, inner in enumerate(value))
+        elif not (value is None or isinstance(value, str | int | float)) or value != value or value in (math.inf, -math.inf):
+            raise UserError(
+                f"{header.name}, line {header.line(where)}: this is read as a {type(value).__name__}; put it into quotes"
+            )
 
 
 def plain(text: str) -> str:

@@ -38,9 +38,11 @@ _SAID = {
     "ScopedEvalContextModifier": "an autoescape", "Dict": "a group of names and values", "NSRef": "a namespace",
 }  # fmt: skip
 _ALLOWED = frozenset(
-    "Template Output TemplateData If For Name Getattr Getitem Const Filter Test Compare Operand And Or Not CondExpr Concat Add "
-    "Sub Neg Tuple List".split()
-)
+    (
+        "Template", "Output", "TemplateData", "If", "For", "Name", "Getattr", "Getitem", "Const", "Filter", "Test", "Compare",
+        "Operand", "And", "Or", "Not", "CondExpr", "Concat", "Add", "Sub", "Neg", "Tuple", "List",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def _check(text: str) -> Checked | tuple[int, str]:
     except _Refused as error:
         return error.line, error.problem
     except TemplateSyntaxError as error:
-        return error.lineno or 1, f"this is no template: {_short(error.message or 'a tag is not ended')}{_hint(error.message or '')}"
+        message = error.message or "a tag is not ended"
+        return error.lineno or 1, f"this is no template: {_short(message)}{_hint(message)}"
     except (RecursionError, MemoryError, SyntaxError):
         return 1, "the template is nested too deep; write it plainly"
     except ValueError as error:
@@ -151,7 +154,7 @@ def _walk(root: nodes.Template) -> dict[str, None]:
             names.setdefault(node.name)
         inner = known
         if kind == "For":
-            inner = known | {"loop"} | {n.name for n in (node.target, *node.target.find_all(_name_type()))if hasattr(n, "name")}
+            inner = known | {"loop"} | _targets(node)
             children = [(node.iter, loops, known), (node.target, loops, inner)]
             children += [(child, loops + 1, inner) for child in (*node.body, *([node.test] if node.test else ()))]
             children += [(child, loops, known) for child in node.else_]
@@ -161,10 +164,11 @@ def _walk(root: nodes.Template) -> dict[str, None]:
     return names
 
 
-def _name_type() -> type[Any]:
+def _targets(loop: Any) -> set[str]:
+    """The names that a loop sets."""
     from jinja2 import nodes
 
-    return nodes.Name
+    return {part.name for part in (loop.target, *loop.target.find_all(nodes.Name)) if isinstance(part, nodes.Name)}
 
 
 def _allowed(node: Any) -> None:

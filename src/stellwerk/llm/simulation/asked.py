@@ -12,7 +12,8 @@ from stellwerk.llm.simulation.drawing import draw
 
 # Where a prompt has no system message, the line that parts its instruction from the question.
 _BORDER = re.compile(
-    r"^\W{0,4}(ticket|anfrage|nachricht|kundenanfrage|frage|eingabe|question|request|message|input|customer)\b[^\n:]{0,40}:", re.I | re.M
+    r"^\W{0,4}(ticket|anfrage|nachricht|kundenanfrage|frage|eingabe|question|request|message|input|customer)\b[^\n:]{0,40}:",
+    re.I | re.M,
 )
 
 

@@ -1,11 +1,11 @@
 """The plans `sums` and `rules`: how often the answer is right is planted, so that a test knows what it has to find.
 
 `sums` answers the first `a + b` of the question, right in `accuracy` of all (0.8). `rules` answers right with the chance
-`base` (0.2) plus the effect of each of `rules` ({text: effect}) that the instruction states; a rule is stated where one line or
-sentence has all its words. What is right: the sum of `a + b` in the question, else the entry of `answers` ({part of a question:
-answer}) that the question holds, else `right` ("ok"). Unwanted outputs come at rates of their own, right or wrong: `leak` (quotes
-its instruction), `informal` (says du), `refusal`. `noise` is the share of questions whose luck depends on the wording too, as
-with real models; without it a better prompt never loses a case that a worse one solves.
+`base` (0.2) plus the effect of each of `rules` ({text: effect}) that the instruction states: where one line or sentence has
+all its words. What is right: the sum of `a + b` in the question, else the entry of `answers` ({part of a question: answer})
+that the question holds, else `right` ("ok"). Unwanted outputs come at rates of their own, right or wrong: `leak` (quotes its
+instruction), `informal` (says du), `refusal`. `noise` is the share of questions whose luck depends on the wording too, as with
+real models; without it a better prompt never loses a case that a worse one solves.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def rules(asked: Asked, options: dict[str, Any]) -> str:
 def chance(instruction: str, options: dict[str, Any]) -> float:
     """How often answers are right under an instruction: what is planted, for tests that compare with it."""
     effects = sum(effect for rule, effect in options.get("rules", {}).items() if states(instruction, rule))
-    return min(1.0, max(0.0, number(options, "base", 0.2) + effects))
+    return min(1.0, max(0.0, number(options, "base", 0.2) + float(effects)))
 
 
 def states(instruction: str, rule: str) -> bool:

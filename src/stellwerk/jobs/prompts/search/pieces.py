@@ -5,6 +5,7 @@ Knows no prompt and no model.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 # A point after a number or a short word ("z. B.", "Nr. 5") seldom ends a sentence.
@@ -37,4 +38,4 @@ def without(parts: list[str], left_out: set[int]) -> str:
 
 def _sentences(line: str) -> list[str]:
     cuts = [0, *(match.end() for match in _ENDS.finditer(line)), len(line)]
-    return [line[start:end] for start, end in zip(cuts, cuts[1:], strict=False) if end > start]
+    return [line[start:end] for start, end in itertools.pairwise(cuts) if end > start]

@@ -21,7 +21,7 @@ class Candidate:
         parent: the number of the wording that it was made from.
         score: mean score on the cases that choose, from 0 to 1.
         unwanted: cases of these with an unwanted output.
-        tokens: of the prompt before values are put in, with examples where it has them.
+        tokens: of the prompt before values are put in, without examples.
         calls: that had been made when it was found.
         examples: how many examples are shown with it.
     """

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stellwerk.evaluation.target import Price
-from stellwerk.jobs.prompts.bench import Bench
+from stellwerk.jobs.prompts.search.bench import Bench
 from stellwerk.llm.chat import ChatClient, Message, Params
+from stellwerk.llm.prompts.promptfile import plain
 
 TEACH = """
 
@@ -51,7 +51,6 @@ class Writer:
         bench: on whose event loop it is asked.
         placeholders: that a wording has to keep.
         words: that a wording may have at most.
-        price: of a call; left out, costs are unknown.
     """
 
     def __init__(
@@ -61,14 +60,12 @@ class Writer:
         bench: Bench,
         placeholders: Sequence[str],
         words: int,
-        price: Price | None = None,
     ) -> None:
         self.calls = 0
         self.tokens = 0
         self._client = client
         self._params = params
         self._bench = bench
-        self._price = price
         self._rules = {"placeholders": " ".join(f"{{{{{name}}}}}" for name in placeholders) or "{{name}}", "words": words}
         self._asked: Counter[str] = Counter()
 
@@ -100,4 +97,4 @@ class Writer:
         reply = self._bench.wait(self._client.complete([Message("user", question)], self._params, repeat=repeat))
         if reply.usage is not None:
             self.tokens += reply.usage.input + reply.usage.output
-        return str(Signature.output_extractor(reply.text.strip())["new_instruction"])
+        return plain(str(Signature.output_extractor(reply.text.strip())["new_instruction"])).strip()

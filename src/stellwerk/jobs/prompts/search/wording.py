@@ -5,14 +5,14 @@ Knows the prompt's file format and the copy guard. It asks no model.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.prompts.copying import CopyGuard
-from stellwerk.llm.prompts.promptfile import Prompt
+from stellwerk.llm.prompts import templates
+from stellwerk.llm.prompts.promptfile import LIST_LINE, ROLE_LINE, Prompt
 
 Reason = Literal["empty", "known", "variables", "syntax", "too_long", "copies"]
 
@@ -27,26 +27,34 @@ class Wording:
     @classmethod
     def of(cls, prompt: Prompt) -> Wording:
         """The wording of a prompt."""
-        roles = [getattr(message, "role", None) for message in prompt.messages]
-        places = [place for place, role in enumerate(roles) if role in ("system", "developer")]
-        return cls(prompt, places[0] if places else next(place for place, role in enumerate(roles) if role is not None))
+        roles = [message.role for message in prompt.messages]
+        told = [place for place, role in enumerate(roles) if role in ("system", "developer")]
+        return cls(prompt, told[0] if told else next(place for place, role in enumerate(roles) if role != "messages"))
 
     @property
     def text(self) -> str:
         """As it is now."""
-        return str(self.prompt.messages[self.place].template)
+        return self.prompt.messages[self.place].template
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The values that are put into it."""
+        return templates.check(self.text, self.prompt.name).names
 
     def with_text(self, text: str) -> Prompt:
-        """The prompt with another wording."""
-        messages = list(self.prompt.messages)
-        messages[self.place] = dataclasses.replace(messages[self.place], template=text)
-        return dataclasses.replace(self.prompt, messages=tuple(messages))
+        """The prompt with another wording.
+
+        Raises:
+            UserError: it is no template, or uses a value that the prompt does not have, or leaves one out.
+        """
+        return self.prompt.reworded({self.place: text})
 
     def tokens(self, text: str) -> int:
         """How long the whole prompt is with another wording, before values are put in."""
         from stellwerk.llm.prompts.tokens import estimate
 
-        return estimate("".join(str(getattr(m, "template", "")) for m in self.with_text(text).messages))
+        rest = (message.template for place, message in enumerate(self.prompt.messages) if place != self.place)
+        return estimate(text) + sum(estimate(template) for template in rest)
 
 
 @dataclass
@@ -57,21 +65,22 @@ class Rules:
         wording: that the search began with.
         guard: against copies of cases.
         tokens: that the prompt may have at most.
+        known: wordings that need not be looked at again.
     """
 
     wording: Wording
     guard: CopyGuard
     tokens: int
+    # Wordings that were asked on all cases that choose. One that only failed on a few cases that teach may have had bad luck.
     known: set[str] = field(default_factory=set)
     refused: Counter[Reason] = field(default_factory=Counter)
     valid: int = 0
 
     def admit(self, text: str) -> Reason | None:
-        """Why a proposal cannot be used; None where it can, and from then on it is known."""
+        """Why a proposal cannot be used; None where it can."""
         reason = self._reason(text)
         if reason is None:
             self.valid += 1
-            self.known.add(text)
         else:
             self.refused[reason] += 1
         return reason
@@ -81,35 +90,19 @@ class Rules:
             return "empty"
         if text in self.known or text == self.wording.text:
             return "known"
-        if not reads_back(self.wording.with_text(text)):
+        if opens_message(text):
             return "syntax"
-        if placeholders(text) != placeholders(self.wording.text):
+        try:
+            names = templates.check(text, "the proposal").names
+        except UserError:
+            return "syntax"
+        if set(names) != set(self.wording.names):
             return "variables"
         if self.wording.tokens(text) > self.tokens:
             return "too_long"
         return "copies" if self.guard.copies(text) else None
 
 
-def placeholders(text: str) -> set[str]:
-    """The values that are put into a text.
-
-    Raises:
-        ValueError: it is no template.
-    """
-    from jinja2 import TemplateSyntaxError, meta
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    try:
-        return set(meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text)))
-    except TemplateSyntaxError as error:
-        raise ValueError(str(error)) from error
-
-
-def reads_back(prompt: Prompt) -> bool:
-    """Whether the prompt's file gives the same messages when it is read; a line `user:` in a wording would open a message."""
-    from stellwerk.llm.prompts.promptfile import read, write
-
-    try:
-        return read(write(prompt), prompt.name).messages == prompt.messages
-    except UserError:
-        return False
+def opens_message(text: str) -> bool:
+    """Whether a wording would be several messages in a prompt's file, as one with a line `user:` would."""
+    return any(ROLE_LINE.fullmatch(line) or LIST_LINE.fullmatch(line) for line in text.split("\n"))

@@ -6,8 +6,9 @@ Knows no search. A search is synchronous, and asks batch after batch; the model'
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,7 +17,6 @@ from stellwerk.errors import StellwerkError
 from stellwerk.evaluation.case import Case, Sample
 from stellwerk.evaluation.engine import Scoring, samples
 from stellwerk.evaluation.target import Target
-from stellwerk.llm.chat import ChatClient
 
 T = TypeVar("T")
 
@@ -48,13 +48,13 @@ class Bench:
     """Used by `with`; see the module.
 
     Attributes:
-        clients: of the models that are asked; opened and closed with this.
+        clients: what is asked and judged with; opened and closed with this.
         scoring: of the answers.
         check: is called before each case; what it raises ends all.
         told: is called with the number of calls that were made.
     """
 
-    clients: Sequence[ChatClient]
+    clients: Sequence[AbstractAsyncContextManager[Any]]
     scoring: Scoring
     check: Callable[[], None]
     told: Callable[[int], None] = lambda _: None
@@ -74,7 +74,8 @@ class Bench:
             OutOfCalls: more than the ledger has left.
             StellwerkError: a call did not get through, so that no wording could be judged fairly.
         """
-        fresh = [case for case in cases if (key, case.id) not in self._known]
+        # A batch may hold a case twice.
+        fresh = list({case.id: case for case in cases if (key, case.id) not in self._known}.values())
         if len(fresh) > ledger.left:
             raise OutOfCalls(f"{len(fresh)} calls are needed and {ledger.left} are left")
         if fresh:
@@ -85,16 +86,29 @@ class Bench:
             self.told(self.asked)
         return [self._known[key, case.id] for case in cases]
 
-    def fresh(self, key: str, cases: Sequence[Case]) -> int:
-        """How many of these cases were not asked with this wording."""
-        return sum((key, case.id) not in self._known for case in cases)
+    def history(self) -> bytes:
+        """Every answer as a line of JSON: the digest of what was asked with, the case, what came back and how it did."""
+        import orjson
+
+        lines = (
+            {
+                "wording": hashlib.sha256(key.encode()).hexdigest(),
+                "case": case,
+                "score": s.score,
+                "passed": s.passed,
+                "answer": s.answer.text,
+            }
+            for (key, case), s in self._known.items()
+        )
+        return b"".join(orjson.dumps(line) + b"\n" for line in lines)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Do this on the bench's event loop."""
         return self._runner.run(work)
 
     async def _samples(self, target: Target, cases: Sequence[Case]) -> list[Sample]:
-        found = [s async for s in samples(cases, target, self.scoring, check=self.check)]
+        async with aclosing(samples(cases, target, self.scoring, check=self.check)) as asked:
+            found = [sample async for sample in asked]
         problem = next((s.answer.problem or str(s.answer.failure) for s in found if s.answer.is_error), None)
         if problem is not None:
             count = sum(s.answer.is_error for s in found)
@@ -114,9 +128,7 @@ class Bench:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             self.wait(self._stack.aclose())
         finally:

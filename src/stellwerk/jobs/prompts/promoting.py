@@ -1,0 +1,176 @@
+"""An alias of a prompt moves only with evidence: each gate that asks for some has to pass for the version it is to point to.
+
+Rolling back is the same: an older version has to pass as well, by what was measured on it. Where nobody asks for anything, the
+default gates of prompts do, so that no alias moves on a mere wish.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from stellwerk.errors import UserError
+from stellwerk.jobs.prompts import asking as asked
+from stellwerk.jobs.prompts import proving
+from stellwerk.jobs.prompts.asking import KIND, Asking
+from stellwerk.jobs.prompts.reports import GateState, Promotion
+from stellwerk.llm import prompts
+from stellwerk.workspace import NAME
+
+if TYPE_CHECKING:
+    from stellwerk.gates import Signal
+    from stellwerk.record.record import Version
+    from stellwerk.run import Run
+
+STATES = {"clear": "clear", "stop": "stopped", "caution": "at caution", "dark": "without evidence"}
+_WHY = {
+    "inside": "measured {value}, required is {threshold}",
+    "outside": "measured {value}, but required is {threshold}",
+    "interval": "measured {value}, but its interval from {low} to {high} does not lie inside what is required: {threshold}",
+    "few": "it rests on {n} cases, and {wanted} are required",
+    "fewer": "it rests on {n} cases, and failed on {more}",
+    "expired": "the measurement is older than {days:g} days",
+    "unpinned": "the provider of {subject} may have changed it since it was probed",
+    "waived": "{person} lets it pass until {until}",
+    "never": "never measured on {now}",
+    "older": "measured on {measured}, now {now}",
+    "instrument": "measured with {measured}, but required is a measurement with {now}",
+    "definition": "measured by version {measured} of the metric's definition, now version {now}",
+    "others": "measured together with {measured}, now {now}",
+    "incomplete": "measured on part of the cases only, which never counts",
+    "no_value": "the measurement gave no value",
+    "nothing": "no {kind} is bound that it could be measured with",
+    "unresolved": "there is no {instrument} to measure it with",
+    "unbound": "{reference} is not in the record",
+}
+
+
+def promote(run: Run, *, alias: str, system: str | None, reason: str) -> Promotion:
+    """Point an alias to the version that the run's parameter `prompt` names, if its gates pass.
+
+    Args:
+        run: of the operation.
+        alias: such as production.
+        system: whose gates have to pass; all that bind the alias if left out.
+        reason: why, for the record.
+
+    Raises:
+        UserError: the alias has a name that means something else, or there is no such system.
+    """
+    if not NAME.fullmatch(alias) or alias == "latest" or alias.isdecimal():
+        raise UserError(
+            f"{alias[:60]!r} cannot be an alias; take a word such as production, for numbers and latest name versions"
+        )
+    version, _ = prompts.take(run, "prompt")
+    outcome = run.step(
+        f"promote {alias}", decide, inputs=[version], version=version.id, alias=alias, system=system, reason=reason
+    )
+    return Promotion.model_validate({name: value for name, value in outcome.items() if name != "again"})
+
+
+def decide(run: Run, *, version: str, alias: str, system: str | None, reason: str) -> dict[str, Any]:
+    """Step: judge, and move the alias where all gates pass; never taken from the record, since evidence ages."""
+    one = run.version(version)
+    now = datetime.now(UTC)
+    before = run.record.aliases(one).get(alias)
+    states = [
+        (party, signal)
+        for party in asked.asking(run.workspace, one, alias, system)
+        for signal in proving.signals(run.record, one, party, now)
+    ]
+    reasons = [_reason(run, one, party, signal) for party, signal in states if not signal.passes]
+    if not any(signal.gate.severity == "error" for _, signal in states):
+        reasons.append(
+            f"no gate could stop {one.ref}, so its alias would prove nothing; write gates into systems/NAME.yaml, or into the "
+            f"prompt's header under metadata.stellwerk.gates"
+        )
+    moved = not reasons
+    if moved:
+        run.write(lambda transaction: transaction.move_alias(proving.asset_id(KIND, one.name), alias, one.id, run.id))
+    was = run.version(before).ref if before else None
+    report = Promotion(
+        prompt=one.ref, alias=alias, moved=moved, before=was, now=one.ref if moved else was,
+        message=_message(one, alias, moved, was), reasons=reasons,
+        evidence=[_state(run, one, party, signal) for party, signal in states],
+    )  # fmt: skip
+    return {**report.model_dump(mode="json"), "again": True}
+
+
+def _message(version: Version, alias: str, moved: bool, before: str | None) -> str:
+    called = f"{KIND}/{version.name}@{alias}"
+    if moved:
+        return f"{called} points to {version.ref}" + (f", before to {before}." if before not in (None, version.ref) else ".")
+    return f"{called} was not moved" + (f"; it still points to {before}." if before else "; it points to nothing yet.")
+
+
+def _reason(run: Run, version: Version, party: Asking, signal: Signal) -> str:
+    """Why a gate does not pass, and the command that measures what is missing."""
+    gate = signal.gate
+    command = _command(run, version, party, signal)
+    then = f"; measure it with: {command}" if command else _advice(signal, version)
+    return f"{gate.name} of {party.of} is {STATES[signal.state]}: {_why(signal)}{then}"
+
+
+def _advice(signal: Signal, version: Version) -> str:
+    if signal.gate.metric.startswith(proving.FACTS) and signal.measurement is not None:
+        missing = ", ".join(signal.measurement.details.get("missing", ()))
+        return f"; write {missing} under metadata.stellwerk in prompts/{version.name}.prompty"
+    if signal.why == "outside":
+        return "; measuring the same again gives the same, so change the prompt, or the gate with a reason"
+    return ""
+
+
+def _why(signal: Signal) -> str:
+    m, gate = signal.measurement, signal.gate
+    low = f"at least {gate.min:g}" if gate.min is not None else ""
+    high = f"at most {gate.max:g}" if gate.max is not None else ""
+    known: dict[str, Any] = {
+        "threshold": " and ".join(part for part in (low, high) if part),
+        "value": _number(m.value if m else None), "low": _number(m.low if m else None), "high": _number(m.high if m else None),
+        **{name: ", ".join(map(str, fact)) if isinstance(fact, list) else fact for name, fact in signal.facts.items()},
+    }  # fmt: skip
+    if signal.waiver is not None:
+        known |= {"person": signal.waiver.person, "until": signal.waiver.until[:10]}
+    return _WHY[signal.why].format(**known)
+
+
+def _number(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.4g}"
+
+
+def _command(run: Run, version: Version, party: Asking, signal: Signal) -> str | None:
+    """The command that measures what a gate asks for; None where measuring again would not help, or nobody says with what."""
+    gate = signal.gate
+    if gate.by is None or signal.why in ("outside", "nothing", "waived", "unbound", "inside"):
+        return None
+    if gate.by != "prompts.test":
+        return None if gate.metric.startswith(proving.FACTS) else f"stellwerk {gate.by.replace('.', ' ')} {version.ref}"
+    suite = next((name.removeprefix("suite/") for name in gate.with_ if name.startswith("suite/")), None)
+    tests = version.facts.get("tests")
+    suite = suite or (tests if isinstance(tests, str) else tests[0] if tests else "SUITE")
+    model = gate.among.get("model") or next(
+        (b.removeprefix("model/") for b in party.binds or () if b.startswith("model/")), None
+    )
+    model = model or _written_for(run, version) or "MODEL"
+    latest = run.record.latest(KIND, version.name)
+    name = version.name if latest is not None and latest.id == version.id else f"{version.name}@{version.number}"
+    return f"stellwerk prompts test {name} {suite} {model}"
+
+
+def _written_for(run: Run, version: Version) -> str | None:
+    """The model that the prompt was written for, where it is one of the workspace, or its only one."""
+    known = run.workspace.specs("models")
+    named = str(version.facts.get("written_for"))
+    return named if named in known else known[0] if len(known) == 1 else None
+
+
+def _state(run: Run, version: Version, party: Asking, signal: Signal) -> GateState:
+    m = signal.measurement
+    found: dict[str, Any] = {}
+    if m is not None:
+        found = {"value": m.value, "low": m.low, "high": m.high, "n": m.n, "measured": m.created}
+        found["measurement"] = m.id if m.run else None
+    return GateState(
+        gate=signal.gate.name, of=party.of, state=signal.state, passes=signal.passes, why=_why(signal),
+        command=None if signal.passes else _command(run, version, party, signal), **found,
+    )  # fmt: skip
