@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ class Operation:
                 description=texts.get(name, ""),
                 required=required,
                 default=None if required else parameter.default,
-                marker=next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Marker)), None),
+                marker=_marker(hint),
             )
         return found
 
@@ -306,6 +307,13 @@ _registry: dict[str, dict[str, Operation]] = {}
 def _is_context(parameter: inspect.Parameter) -> bool:
     """Whether the door gives it: annotations are texts here, since the modules of operations postpone them."""
     return parameter.name in ("run", "workspace") and parameter.annotation in CONTEXTS
+
+
+def _marker(hint: Any) -> Marker | None:
+    """The marker of an annotation, also of one that may be left out: `PromptRef | None`."""
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else ()
+    found = (m for part in (hint, *parts) for m in getattr(part, "__metadata__", ()) if isinstance(m, Marker))
+    return next(found, None)
 
 
 def _package(module: str) -> str:

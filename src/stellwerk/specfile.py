@@ -109,7 +109,7 @@ def parse(text: str, name: str) -> SpecFile:
     """
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = yaml.SafeLoader(text)  # the one in C is faster, and is ended by deep nesting together with its process
         node = loader.get_single_node()
         places = list(itertools.islice(_lines(node, (), name), MAXIMUM_PLACES)) if node is not None else []
         if len(places) == MAXIMUM_PLACES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from stellwerk.evaluation.exchange import inspect_log, inspect_writing
 from stellwerk.llm.chat import Message, Usage
 
 REAL = Path(__file__).parent / "files" / "inspect.eval"
-INSPECT = Path("/tmp/peers/inspect/bin/python")
+INSPECT = os.environ.get("STELLWERK_TEST_INSPECT", "")  # a Python that has inspect_ai
 TURNS = (Message("system", "Antworte knapp."), Message("user", "Wo ist mein Paket? 📦"))
 
 
@@ -63,7 +64,7 @@ def test_what_we_write_we_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not INSPECT.exists(), reason="inspect_ai is not installed beside this checkout")
+@pytest.mark.skipif(not INSPECT, reason="STELLWERK_TEST_INSPECT names no Python that has inspect_ai")
 def test_what_we_write_inspect_ai_reads(tmp_path: Path) -> None:
     inspect_writing.write(evidence_of(tmp_path / "store", asked(), repeats=2), tmp_path / "log.eval")
     script = """

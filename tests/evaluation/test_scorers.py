@@ -21,8 +21,10 @@ from stellwerk.evaluation.judges import scorer as judging
 from stellwerk.evaluation.scorers import apart, numbers, patterns, registry
 from stellwerk.evaluation.scorers.anrede import forms
 from stellwerk.evaluation.scorers.refusal import refuses
+from stellwerk.evaluation.scorers.similarity import cosine
 from stellwerk.evaluation.scorers.tools import Tools
 from stellwerk.llm.chat import Message, ToolCall
+from stellwerk.workspace import Workspace
 
 
 def sample(answer: Answer | str, *checks: Check, tools: Tools | None = None, **case: Any) -> Sample:
@@ -336,17 +338,32 @@ def test_an_unknown_type_is_an_error() -> None:
             registry.scoring([Check(name)])
 
 
-def test_similarity_asks_the_model_that_embeds() -> None:
-    class Embedding(Tools):
-        async def embed(self, name: str, texts: list[str], *, keep: bool = False) -> list[list[float]]:
-            assert name == "small"
-            return [[float(text.count("a")), float(text.count("b"))] for text in texts]
+def test_similarity_asks_the_model_that_embeds(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / "w")
+    (workspace.root / "models").mkdir()
+    (workspace.root / "models" / "small.yaml").write_text("simulated: {plan: echo}")
+    near = Check("similar", ["Die Lieferung dauert drei Tage", "etwas anderes"], 0.8)
+    checks = (near, Check("similar", "Rechnung", negated=True, config={"provider": "small"}))
 
-    found = score("aab", "similar", ["b", "ab"], threshold=0.9, tools=Embedding(embedder="small"))
-    assert found.passed is True and found.value == pytest.approx(0.9487, abs=1e-4)
-    assert score("b", "not-similar", "a", config={"provider": "small"}, tools=Embedding()).passed is True
+    async def scored() -> tuple[Score, ...]:
+        async with Tools(workspace, embedder="small") as tools:
+            answer = Answer("Die Lieferung dauert drei Tage.")
+            return await registry.scoring(checks, tools).score(Case("x", {}, checks), answer)  # type: ignore[misc, no-any-return]
+
+    first, second = asyncio.run(scored())
+    assert first.passed is True and 0.9 < (first.value or 0) <= 1 and first.facts["model"] == "small"
+    assert second.passed is True and (second.value or 0) > 0.5
     with pytest.raises(UserError, match="similar needs a model that embeds"):
         score("b", "similar", "a")
+    with pytest.raises(UserError, match="inside a workspace"):
+        score("b", "similar", "a", config={"provider": "small"})
+
+
+def test_cosine() -> None:
+    assert cosine([1.0, 0.0], [1.0, 1.0]) == pytest.approx(0.5**0.5)
+    assert cosine([0.0], [1.0]) == 0.0
+    with pytest.raises(UserError, match="must be one model"):
+        cosine([1.0], [1.0, 2.0])
 
 
 # ---------------------------------------------------------------- sentences
@@ -378,12 +395,8 @@ def test_every_reason_has_a_sentence_in_both_languages() -> None:
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_sentences_name_their_facts(language: Any) -> None:
-    found = score("Es sind 3,5 Meter.", "number", 4)
-    assert (
-        "3,5" in words.reason(found, language)
-        and "4" in words.reason(found, language)
-        and "{" not in words.reason(found, language)
-    )
+    found = words.reason(score("Es sind 3,5 Meter.", "number", 4), language)
+    assert ("3,5" if language == "de" else "3.5") in found and "4" in found and "{" not in found
     assert words.reason(Score(0, "x", None, None, "of_tomorrow"), language) == "of tomorrow"
     assert "Sätze" in words.reason(score("Ja.", "count", 2, config={"of": "sentences"}), "de")
 

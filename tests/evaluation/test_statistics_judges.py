@@ -273,6 +273,6 @@ def test_many_cases_are_merged_and_say_the_same() -> None:
     scores = generator.integers(0, 2, size=(12_000, 2)).astype(float)
     scores[:, 1] = np.maximum(scores[:, 1], generator.random(12_000) < 0.02)
     many = ranking.ranked(scores, draws=400)
-    assert many[0].high - many[0].strength == pytest.approx(1.96 * 2 * math.sqrt(0.5 / 12_000), rel=0.35)
+    assert many[0].high - many[0].strength == pytest.approx(1.96 * math.sqrt(0.5 / 12_000), rel=0.15)
     wide = bootstrap.mean(scores[:, 0])
     assert (wide.high - wide.low) == pytest.approx(3.92 * 0.5 / math.sqrt(12_000), rel=0.1)

@@ -129,8 +129,14 @@ def test_values_of_variables_are_never_templates(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tests:\n  - vars: {a: 1}\n    assert:\n      - {type: contain, value: x}", "line 4: 'tests[1].assert[1]': there is no type 'contain'; did you mean 'contains'?"),
-        ("tests:\n  - assert:\n      - {type: javascript, value: 'true'}", "line 3: 'tests[1].assert[1]': the type 'javascript' runs code"),
+        (
+            "tests:\n  - vars: {a: 1}\n    assert:\n      - {type: contain, value: x}",
+            "line 4: 'tests[1].assert[1]': there is no type 'contain'; did you mean 'contains'?",
+        ),
+        (
+            "tests:\n  - assert:\n      - {type: javascript, value: 'true'}",
+            "line 3: 'tests[1].assert[1]': the type 'javascript' runs code",
+        ),
         ("tests:\n  - assert: [{type: regex, value: '('}]", "no regular expression"),
         ("tests:\n  - assert: [{type: contains}]", "contains needs a value"),
         ("tests:\n  - assert: [{type: latency}]", "latency needs a threshold"),
@@ -146,22 +152,34 @@ def test_values_of_variables_are_never_templates(workspace: Workspace) -> None:
         ("tests:\n  - {vars: {a: 1}}\nunwanted: [leak]", "unwanted"),
         ("tests:\n  - {vars: {a: 1}}\nunwanted: [forbidden]", "forbidden: icontains-any needs a value"),
         ("tests:\n  - {vars: {a: 1}}\nunwanted: [form, form]", "form stands here twice"),
-        ("tests:\n  - vars: {a: 1}\n    assert: [{type: contains, value: '{{b}}'}]", "line 2: the value of contains needs what this case does not have: 'b' is undefined; there are: a"),
-        ("tests:\n  - {vars: {a: 1}, expected: x}\n  - {vars: {a: 1}, expected: y}", "line 3: it expects another answer than the case with the same inputs at suites/s.yaml, line 2"),
+        (
+            "tests:\n  - vars: {a: 1}\n    assert: [{type: contains, value: '{{b}}'}]",
+            "line 2: the value of contains needs what this case does not have: 'b' is undefined; there are: a",
+        ),
+        (
+            "tests:\n  - {vars: {a: 1}, expected: x}\n  - {vars: {a: 1}, expected: y}",
+            "line 3: it expects another answer than the case with the same inputs at suites/s.yaml, line 2",
+        ),
         ("tests:\n  - {vars: {a: 1}}\n  - {vars: {a: 1}}", "line 3: the same case stands at suites/s.yaml, line 2"),
-        ("tests:\n  - {id: x, vars: {a: 1}}\n  - {id: x, vars: {a: 2}}", "line 3: its id 'x' is that of the case at suites/s.yaml, line 2"),
+        (
+            "tests:\n  - {id: x, vars: {a: 1}}\n  - {id: x, vars: {a: 2}}",
+            "line 3: its id 'x' is that of the case at suites/s.yaml, line 2",
+        ),
         ("cluster: c\ntests:\n  - {vars: {a: 1, c: k}}\n  - {vars: {a: 2}}", "line 4: the cluster 'c' is empty"),
         ("inputs: [a, b]\ntests:\n  - {vars: {a: 1}}", "line 3: the variable 'b' is missing"),
         ("inputs: [a]\ntests:\n  - {vars: {a: 1, b: 2}}", "line 3: there is a variable 'b'"),
         ("tests:\n  - {vars: {a: 1}, expected: ''}", "line 2: what is expected is empty"),
-        ("tests:\n  - {vars: {a: 1}, cluster: k, split: dev}\n  - {vars: {a: 2}, cluster: k, split: test}", "a cluster stays together"),
+        (
+            "tests:\n  - {vars: {a: 1}, cluster: k, split: dev}\n  - {vars: {a: 2}, cluster: k, split: test}",
+            "a cluster stays together",
+        ),
         ("tests:\n  - {vars: {a: file:///etc/passwd}}", "outside the workspace"),
         ("tests:\n  - {vars: {a: 'file://../../../../etc/passwd'}}", "no file"),
         ("tests:\n  - {vars: {a: 'file://make.py'}}", "code that a file brings along"),
         ("tests: [hello]", "'hello' is no test"),
         ("tests:\n  - assert: [{$ref: '#/nothing'}]", "names no template"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_sentence_with_a_line(workspace: Workspace, text: str, said: str) -> None:
     found = wrong(workspace, text)
     assert said in found
@@ -235,6 +253,12 @@ def test_duplicates_can_be_dropped(workspace: Workspace) -> None:
     )
     assert [case.inputs["a"] for case in found.cases()] == ["1", "2"]
 
+    rows = "id,a,b\nk1,1,x\nk2,1,y\nk3,1,x\n"
+    columns = "columns: {inputs: [a], expected: b, id: id}"
+    assert "expects another answer" in wrong(workspace, f"file: c.csv\nduplicates: drop\n{columns}", c__csv=rows)
+    kept = suite(workspace, f"file: c.csv\nduplicates: keep\n{columns}", c__csv=rows)
+    assert [case.id for case in kept.cases()] == ["k1", "k2", "k3"]
+
 
 def test_ids_stay_when_the_suite_asks_more(workspace: Workspace) -> None:
     first = [
@@ -247,8 +271,8 @@ def test_ids_stay_when_the_suite_asks_more(workspace: Workspace) -> None:
 
 def test_unwanted_families_are_asked_apart(workspace: Workspace) -> None:
     text = """
-unwanted: [prompt_leak, personal_data, refusal, over_refusal, form, language, anrede, {forbidden: [Garantie]}, {length: {max: 9}},
-  unsupported_numbers]
+unwanted: [prompt_leak, personal_data, refusal, over_refusal, form, language, anrede, unsupported_numbers,
+  {forbidden: [Garantie]}, {length: {max: 9}}]
 tests:
   - {vars: {a: 1}, expected: x}
   - {vars: {a: 2}, tags: [refuse]}

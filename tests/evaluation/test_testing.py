@@ -199,16 +199,16 @@ def test_a_split_without_cases_and_a_missing_variable_are_said_before_anything_i
 
 
 def test_samples_are_paged_filtered_and_searched(bench: Bench) -> None:
-    bench.suite(1200)
+    bench.suite(620)
     report = bench.test()
-    page = bench.call("evaluation.samples", of=report.run, offset=995, limit=10)
-    assert [sample.number for sample in page.samples] == list(range(996, 1006)) and page.total == 1200
+    page = bench.call("evaluation.samples", of=report.run, offset=495, limit=10)
+    assert [sample.number for sample in page.samples] == list(range(496, 506)) and page.total == 620
     failed = bench.call("evaluation.samples", of="latest", only="failed", limit=1000)
     assert failed.total == len(failed.samples) == report.failed and all(s.state == "failed" for s in failed.samples)
-    found = bench.call("evaluation.samples", of="latest", search="Add: 1199 +")
-    assert [sample.number for sample in found.samples] == [1200] and found.samples[0].messages[0].role == "user"
+    found = bench.call("evaluation.samples", of="latest", search="Add: 619 +")
+    assert [sample.number for sample in found.samples] == [620] and found.samples[0].messages[0].role == "user"
     kept = evidence.of(bench.workspace, report.run)
-    assert kept.at(1111).inputs["a"] == 1111 and kept.of_case(kept.at(777).case).inputs["a"] == 777  # type: ignore[union-attr]
+    assert kept.at(611).inputs["a"] == 611 and kept.of_case(kept.at(77).case).inputs["a"] == 77  # type: ignore[union-attr]
     with pytest.raises(UserError, match="no run begins"):
         bench.call("evaluation.samples", of="zzz")
     with pytest.raises(UserError, match="there is no 2"):

@@ -365,3 +365,9 @@ def test_our_own_writer_gets_what_it_asks_for() -> None:
     values = {"current_instruction_doc": BASE, "dataset_with_feedback": [sample], "prompt_template": form}
     found = Reflection.output_extractor(ask(model, str(Reflection.prompt_renderer(values))).text)["new_instruction"]
     assert found == f"{BASE}\n{habits.HABITS['bare'].german}"
+
+
+def test_json_whose_keys_nobody_names_has_varying_ones() -> None:
+    found = {tuple(as_object(text)) for text in answers(client("support"), "Antworten Sie nur mit einem JSON-Objekt.")}
+    assert found == {("category", "answer"), ("kategorie", "antwort")}
+    assert {tuple(as_object(text)) for text in answers(client("support"), BASE)} == {("category", "answer")}

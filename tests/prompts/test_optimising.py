@@ -326,19 +326,19 @@ def test_killed_search_goes_on_without_paying_twice(place: SearchPlace) -> None:
         command = [sys.executable, "-m", "stellwerk", "prompts", "optimise", "reply", "cases", "far", "-w", str(place.root)]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while sum(server.asked.values()) < 120 and child.poll() is None and time.monotonic() < deadline:
+        while sum(server.asked.values()) < 200 and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         assert child.poll() is None
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         time.sleep(0.1)
         before = sum(server.asked.values())
-        assert before >= 120
+        assert before >= 200
         report = place.call("prompts.optimise", prompt="reply", suite="cases", model="far")
         twice = sum(count - 1 for key, count in server.asked.items() if "```" not in key)
         assert report.verdict == "better"
-        # What was in flight and what was answered in the last tenth of a second may have to be asked again.
-        assert twice <= 40
+        # What was in flight and what was answered in the last moments may have to be asked again, and no more.
+        assert twice <= 80
         assert sum(server.asked.values()) > before
 
 

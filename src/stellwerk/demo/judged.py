@@ -16,11 +16,11 @@ from stellwerk.demo.tickets import Ticket
 FILE: Final = "raw/judged.jsonl"
 ITEMS: Final = 60
 GOOD: Final = (
-    "Guten Tag, vielen Dank für Ihre Anfrage zu Ihrer Maschine {machine}. Wir prüfen sie heute und melden uns bei Ihnen mit dem "
+    "Guten Tag, vielen Dank für Ihre Anfrage zur {machine}. Wir prüfen sie heute und melden uns bei Ihnen mit dem "
     "nächsten Schritt. Freundliche Grüße, Kundendienst Tannwerder",
     "Guten Tag, wir haben Ihr Anliegen zur {machine} aufgenommen und an die Fachabteilung gegeben, die sich bei Ihnen meldet. "
     "Freundliche Grüße, Kundendienst Tannwerder",
-    "Sehr geehrte Damen und Herren, danke für Ihre Nachricht zur {machine}. Bitte senden Sie uns noch ein Foto des Typenschilds, "
+    "Sehr geehrte Damen und Herren, danke für Ihre Nachricht zur {machine}. Bitte senden Sie uns ein Foto des Typenschilds, "
     "dann können wir Ihnen weiterhelfen. Freundliche Grüße, Kundendienst Tannwerder",
 )
 BAD: Final = (

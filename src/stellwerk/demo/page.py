@@ -13,6 +13,8 @@ from stellwerk.demo.company import COMPANY
 from stellwerk.demo.folder import Note
 from stellwerk.demo.inventory import Holding, inventory
 from stellwerk.demo.network import Watched
+from stellwerk.demo.prompting import Prompted
+from stellwerk.demo.prompting import Share as Rate
 from stellwerk.demo.scoring import Comparison, Line
 from stellwerk.demo.sentences import say
 from stellwerk.demo.story import Story, Told
@@ -96,8 +98,10 @@ def report(
 
 def lines(story: Story, language: Language = "en") -> list[tuple[State | None, str]]:
     """What happened to the signals, in order: the state that came of it, and the sentence."""
-    told: list[tuple[State | None, str]] = [("clear", say("story_first", language, release=story.first))]
+    told = _prompted(story.prompted, language)
+    told.append(("clear", say("story_first", language, release=story.first)))
     told.append((None, say("story_letter", language, letter=story.letter, version=story.version)))
+    told.append((None, say("story_sentence", language, prompt=story.prompt, sentence=story.sentence)))
     told += _signals(story.dark, language)
     told.append(("clear", say("story_clear", language, count=len(story.clear))))
     told += [("clear", say("story_mended", language, command=command)) for command in story.mended]
@@ -106,6 +110,46 @@ def lines(story: Story, language: Language = "en") -> list[tuple[State | None, s
     told.append(("stop", say("story_tampered", language, problem=story.tampered)))
     told += _signals(story.bought, language)
     return told
+
+
+def _prompted(done: Prompted, language: Language) -> list[tuple[State | None, str]]:
+    """What became of the prompt before the first release."""
+
+    def points(value: float | None) -> str:
+        return "–" if value is None else number(round(100 * value, 1), language)
+
+    def rate(one: Rate) -> dict[str, str]:
+        shown = {"passed": one.value, "low": one.low, "high": one.high}
+        return {name: share(value, 1, language) for name, value in shown.items()} | {"n": number(one.n, language)}
+
+    gain, short = done.gain, done.shorter
+    return [
+        (None, say("story_simulated", language)),
+        (None, say("story_tested", language, first=done.first, **rate(done.passed))),
+        ("stop", say("story_refused", language, why=done.refused)),
+        (
+            None,
+            say(
+                "story_shorter", language, difference=points(short.difference), low=points(short.low),
+                high=points(short.high), verdict=say(f"verdict_{done.verdict}", language),
+            ),
+        ),
+        (
+            None,
+            say(
+                "story_found", language, calls=done.calls, result=done.result, difference=points(gain.difference),
+                low=points(gain.low), high=points(gain.high), n=gain.n, before=done.tokens[0], after=done.tokens[1],
+            ),
+        ),
+        (
+            None,
+            say(
+                "story_passes", language, **rate(done.passed_now), unwanted=share(done.unwanted.value, 1, language),
+                most=share(done.unwanted.high, 1, language),
+            ),
+        ),
+        ("clear", say("story_promoted", language, alias=done.promoted)),
+    ]  # fmt: skip
 
 
 def _signals(signals: Sequence[Told], language: Language) -> list[tuple[State | None, str]]:

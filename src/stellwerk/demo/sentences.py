@@ -155,6 +155,40 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "a sentence is added to letter {letter}; the build makes {version}",
         "ein Satz kommt zur Zuschrift {letter} hinzu; der Bau ergibt {version}",
     ),
+    "story_tested": (
+        "{first} with the simulated model: {passed} of {n} cases pass ({low} to {high})",
+        "{first} mit dem simulierten Modell: {passed} von {n} Fällen bestanden ({low} bis {high})",
+    ),
+    "story_refused": ("its promotion is refused by {why}", "die Kennung wird ihr verweigert durch {why}"),
+    "story_shorter": (
+        "the same task in few words, on the same cases: {difference} points ({low} to {high}), which says: {verdict}",
+        "dieselbe Aufgabe in wenigen Worten, an denselben Fällen: {difference} Punkte ({low} bis {high}), das heißt: {verdict}",
+    ),
+    "story_found": (
+        "{calls} calls find a better wording, {result}: {difference} points ({low} to {high}) on {n} cases that the search "
+        "never saw; {before} tokens become {after}",
+        "{calls} Aufrufe finden eine bessere Formulierung, {result}: {difference} Punkte ({low} bis {high}) an {n} Fällen, die "
+        "die Suche nie sah; aus {before} Token werden {after}",
+    ),
+    "story_passes": (
+        "with it {passed} of {n} cases pass ({low} to {high}), and {unwanted} of the answers are unwanted (at most {most})",
+        "damit bestehen {passed} von {n} Fällen ({low} bis {high}), und {unwanted} der Antworten sind unerwünscht "
+        "(höchstens {most})",
+    ),
+    "story_promoted": ("its alias moves, for that is proven: {alias}", "die Kennung wandert, denn das ist belegt: {alias}"),
+    "story_simulated": (
+        "the model is a simulated one: its answers are made up by a plan, so these numbers say nothing about a real model",
+        "das Modell ist simuliert: ein Plan denkt sich seine Antworten aus; diese Zahlen sagen nichts über ein echtes Modell",
+    ),
+    "story_sentence": (
+        "a sentence is added to the prompt, which becomes {prompt}: {sentence}",
+        "ein Satz kommt zum Prompt hinzu, der damit {prompt} ist: {sentence}",
+    ),
+    "verdict_better": ("better", "besser"),
+    "verdict_worse": ("worse", "schlechter"),
+    "verdict_equivalent": ("as good", "gleich gut"),
+    "verdict_not_worse": ("not worse", "nicht schlechter"),
+    "verdict_undecided": ("cannot be told", "nicht zu sagen"),
     "story_told": ("{gate} on {subject}: {why}", "{gate} an {subject}: {why}"),
     "story_clear": (
         "{count} signals stay clear, for they concern other versions or what the build itself measured",

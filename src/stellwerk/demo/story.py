@@ -1,4 +1,4 @@
-"""What the demo shows of signals: a release, a change of one source row, what goes dark, what mends it, the next release.
+"""What the demo shows of signals: a prompt and its proof, a release, a change of one row and one sentence, what mends it.
 
 Each step is an operation that a person can call. What happened once is kept in the demo's note, so that calling the demo again
 tells the same story and changes nothing, and one that was interrupted goes on where it was.
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
+from stellwerk.demo import prompting
 from stellwerk.demo.changing import change_a_letter
+from stellwerk.demo.prompting import Prompted
 from stellwerk.errors import StellwerkError
 from stellwerk.gates import Signal, State
 from stellwerk.release import words
@@ -42,10 +44,12 @@ class Told(BaseModel):
 
 
 class Change(BaseModel):
-    """A letter that was changed, and what that did to the signals."""
+    """A letter and a prompt that were changed, and what that did to the signals."""
 
     letter: str = Field(description="the ticket in which a sentence was added")
     version: str = Field(description="the dataset version that came of it")
+    sentence: str = Field(description="that was added to the prompt")
+    prompt: str = Field(description="the prompt version that came of it")
     dark: list[Told] = Field(description="signals that the change darkened")
     clear: list[str] = Field(description="gates and versions whose signals stayed clear")
     mended: list[str] = Field(description="the runs that brought them back")
@@ -54,6 +58,7 @@ class Change(BaseModel):
 class Begun(BaseModel):
     """The story so far: what the record no longer shows once it went on."""
 
+    prompted: Prompted = Field(description="what became of the prompt before")
     first: str = Field(description="the release before the change")
     change: Change | None = None
 
@@ -61,6 +66,7 @@ class Begun(BaseModel):
 class Story(Change):
     """How the demo's systems came to their signals."""
 
+    prompted: Prompted
     first: str = Field(description="the release before the change")
     release: str
     file: str = Field(description="the release as a file, relative to the workspace")
@@ -89,7 +95,8 @@ def play(
     if begun is None:
         for name in datasets:
             opened.data.test(name)
-        begun = Begun(first=opened.release.make(SYSTEM).release)
+        prompted = prompting.play(opened)
+        begun = Begun(prompted=prompted, first=opened.release.make(SYSTEM).release)
         keep(begun)
     change = begun.change
     if change is None:
@@ -102,6 +109,7 @@ def play(
     done = opened.release.export(release.release, file, overwrite=True)
     return Story(
         **change.model_dump(),
+        prompted=begun.prompted,
         first=begun.first,
         release=release.release,
         file=str(file.relative_to(folder)),
@@ -113,16 +121,19 @@ def play(
 
 
 def _change(opened: OpenWorkspace, folder: Path) -> Change:
-    """Change a letter, build, and see what is dark and which runs would mend it."""
-    letter = change_a_letter(folder)
+    """Change a letter and the prompt, and see what is dark and which runs would mend it."""
+    letter, sentence = change_a_letter(folder), prompting.change(folder)
     version = opened.data.build(CHANGED).dataset
+    prompt = opened.prompts.register(prompting.PROMPT).prompt
     after = standing(opened.workspace, SYSTEM)
     dark = [_told(signal) for signal in after.signals if signal.state == "dark"]
     if not dark or after.releasable:
-        raise StellwerkError(f"a changed letter of {CHANGED} darkened nothing of {SYSTEM}, which is a fault")
+        raise StellwerkError(f"a changed letter and prompt darkened nothing of {SYSTEM}, which is a fault")
     clear = [f"{told.gate} on {told.subject}" for told in map(_told, after.signals) if told.state == "clear"]
     mended = [run.command.removeprefix("stellwerk ") for run in opened.mend(SYSTEM).runs]
-    return Change(letter=letter, version=version, dark=dark, clear=clear, mended=mended)
+    return Change(
+        letter=letter, version=version, sentence=sentence, prompt=prompt, dark=dark, clear=clear, mended=mended
+    )  # fmt: skip
 
 
 def _told(signal: Signal) -> Told:

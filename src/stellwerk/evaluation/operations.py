@@ -37,8 +37,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 def failed(report: TestReport) -> int:
-    """Exit code 1 where a case did not pass."""
-    return 1 if report.failed else 0
+    """Exit code 1 where a case did not pass, or a call got no answer."""
+    return 1 if report.failed or report.errors else 0
 
 
 @operation(example={"suite": "support"})
@@ -170,7 +170,7 @@ def power(
     return powering.power(workspace, difference, rate, of, discordant, power, cluster_size, correlation)
 
 
-@operation(example={"runs": ["latest"]})
+@operation(example={"runs": ["latest:1", "latest:2"]})
 def rank(runs: list[str], metric: str = "score", *, workspace: Workspace) -> Ranking:
     """Rank several tests on the same cases by Bradley-Terry, with an interval for each rank.
 

@@ -26,6 +26,7 @@ SIGNING = "signing-key"
 OF_THE_MOMENT = ("queue", "lease", "progress", "worker", "session")
 KEPT = tuple(table for table in tables.metadata.sorted_tables if table.name not in OF_THE_MOMENT)
 _PAGE = 500
+WRITTEN = ("[!.]*/[!.]*.yaml", "[!.]*/[!.]*.prompty", "judges/[!.]*")
 _CHUNK = 4 * 1024 * 1024  # bytes of rows in one member
 
 
@@ -85,7 +86,8 @@ def _files(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     if (workspace.state / SIGNING).is_file():
         yield SIGNING, workspace.state / SIGNING
     root = workspace.root
-    for path in (root / FILE, root / LOCK, root / ".gitignore", *sorted(root.glob("[!.]*/[!.]*.yaml"))):
+    written = {path for pattern in WRITTEN for path in root.glob(pattern)}
+    for path in (root / FILE, root / LOCK, root / ".gitignore", *sorted(written)):
         if path.is_file() and not path.is_symlink() and not path.parent.is_symlink():
             yield f"workspace/{path.relative_to(root).as_posix()}", path
 

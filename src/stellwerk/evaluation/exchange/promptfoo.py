@@ -31,7 +31,8 @@ class _LeftOut(Exception):
 class _Taking:
     """Takes over one configuration."""
 
-    def __init__(self, file: Path, name: str) -> None:
+    def __init__(self, file: Path, name: str, templates: Mapping[str, Any]) -> None:
+        self.templates = templates
         self.folder = file.parent.resolve()
         self.name = name
         self.files: dict[str, bytes] = {}
@@ -85,8 +86,11 @@ class _Taking:
                 continue
             made = {key: plain(value) for key, value in assertion.items() if value is not None}
             if set(made) == {"$ref"}:
-                yield made
-                continue
+                named = self.templates.get(str(made["$ref"]).rpartition("/")[2])
+                if not isinstance(named, Mapping):
+                    self.left_out.append(f"{place}: {made['$ref']}, which names no template")
+                    continue
+                made = dict(plain(named))
             if isinstance(made.get("provider"), str | dict):
                 self.left_out.append(f"{place}: its provider; name a judge or a model of this workspace")
                 del made["provider"]
@@ -169,15 +173,13 @@ def take(file: Path, name: str) -> Taken:
     config = raw.value
     if not isinstance(config, dict) or not (config.keys() & {"tests", "scenarios"}):
         raise UserError(f"{file} is no configuration of promptfoo; expected one with tests")
-    taking = _Taking(file, name)
+    taking = _Taking(file, name, config.get("assertionTemplates") or {})
     value: dict[str, Any] = {"description": config.get("description") or f"from {file.name}"}
     default = config.get("defaultTest")
     if isinstance(default, str):
         default = parse(read_text(taking._path(default.removeprefix(SIGN))), default).value
     if isinstance(default, Mapping) and (made := taking.test(default, "defaultTest")):
         value["defaultTest"] = made
-    if isinstance(config.get("assertionTemplates"), dict):
-        value["assertionTemplates"] = plain(config["assertionTemplates"])
     given = config.get("tests")
     value["tests"] = [*taking.tests(given), *taking.tests(list(_scenarios(config.get("scenarios"))), "test of a scenario")]
     if not value["tests"]:

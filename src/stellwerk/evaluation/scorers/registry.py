@@ -5,6 +5,7 @@ Knows no suite's file and no model; a type that is not here is a mistake, never 
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
 from collections.abc import Awaitable, Iterable, Sequence
@@ -213,7 +214,10 @@ def prepared(check: Check, tools: Tools) -> Any:
 
 
 async def _awaited(case: Case, outcomes: Sequence[Any]) -> tuple[Score, ...]:
-    return _scores(case, [await each if isawaitable(each) else each for each in outcomes])
+    # Several judges of one answer are asked at once.
+    asked = [place for place, outcome in enumerate(outcomes) if isawaitable(outcome)]
+    answered = dict(zip(asked, await asyncio.gather(*(outcomes[place] for place in asked)), strict=True))
+    return _scores(case, [answered.get(place, outcome) for place, outcome in enumerate(outcomes)])
 
 
 def _scores(case: Case, outcomes: Sequence[Outcome | None]) -> tuple[Score, ...]:

@@ -123,13 +123,14 @@ def cases_for_scores(
 def cases_unpaired(rate: float, difference: float, *, power: float = 0.8, level: float = 0.95) -> int:
     """Cases for each of two systems that are asked different ones: what pairing saves.
 
-    n = (z_a + z_b)^2 * (p1 (1 - p1) + p2 (1 - p2)) / difference^2.
+    n = (z_a + z_b)^2 * (p1 (1 - p1) + p2 (1 - p2)) / difference^2, and what an exact test costs (Fleiss 1981).
     """
     from scipy.special import ndtri
 
     other = rate + difference if rate + difference <= 1 else rate - difference
     spread = rate * (1 - rate) + other * (1 - other)
-    return math.ceil((normal(level) + float(ndtri(power))) ** 2 * spread / difference**2)
+    n = (normal(level) + float(ndtri(power))) ** 2 * spread / difference**2
+    return math.ceil(n / 4 * (1 + math.sqrt(1 + 4 / (n * difference))) ** 2)
 
 
 def detectable(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stellwerk.evaluation.statistics.bootstrap import merged, redrawn
 from stellwerk.evaluation.statistics.clusters import Clusters, Floats, codes
+from stellwerk.evaluation.statistics.intervals import normal, student
 
 DRAWS = 1000
 PRIOR = 0.5
@@ -74,7 +75,9 @@ def ranked(
     theta = fit(total, prior)
     drawn = redrawn(merged(rows.reshape(len(rows), -1)), draws, seed)
     again = _fit_all(drawn.reshape(draws, *total.shape), prior, met)
-    sure, reach = _surely(theta, again, level)
+    # Drawing again says too little of the spread of few cases; Student's t against the normal distribution makes up for it.
+    few = student(level, max(1, len(won) - 1)) / normal(level)
+    sure, reach = _surely(theta, again, level, few)
     if len(won) < 2:
         sure, reach = np.zeros_like(sure), np.full_like(reach, np.inf)
     order = np.argsort(-theta, kind="stable")
@@ -154,16 +157,16 @@ def _fit_all(wins: Floats, prior: float, met: NDArray[np.bool_]) -> Floats:
     return theta
 
 
-def _surely(theta: Floats, again: Floats, level: float) -> tuple[NDArray[np.bool_], Floats]:
+def _surely(theta: Floats, again: Floats, level: float, few: float) -> tuple[NDArray[np.bool_], Floats]:
     """[i, j]: whether i is surely stronger than j, all pairs at once; and the reach of each strength's own interval."""
     gaps = theta[:, None] - theta[None, :]
     moved = again[:, :, None] - again[:, None, :] - gaps
     spread = moved.std(axis=0)
     ratio = np.abs(moved) / np.where(spread > 0, spread, np.inf)
-    bar = float(np.quantile(ratio.max(axis=(1, 2)), level))
+    bar = few * float(np.quantile(ratio.max(axis=(1, 2)), level))
     own = again - theta
     error = own.std(axis=0)
-    most = float(np.quantile((np.abs(own) / np.where(error > 0, error, np.inf)).max(axis=1), level))
+    most = few * float(np.quantile((np.abs(own) / np.where(error > 0, error, np.inf)).max(axis=1), level))
     return np.asarray((gaps > bar * spread) & (spread > 0)), np.asarray(most * error)
 
 

@@ -32,7 +32,8 @@ def always_valid(
     Each candidate for the mean is bet against, case by case, with stakes that know the past only; one against which the
     capital ever grew to 2 / (1 - level) is out (Waudby-Smith and Ramdas 2023, hedged betting; Ville's inequality). No
     candidate returns, so what was decided stays decided when more cases come in. Measured on two equal systems with
-    10 looks: a difference is seen in at most 3 % of tests. It is about a third wider than an interval for one look.
+    10 looks: a difference is seen in 0.6 % to 2.4 % of tests, and in 19 % with an interval for one look. With `planned` it is
+    a seventh to a third wider than that interval, without about twice as wide.
 
     Args:
         values: in the order in which they came, shape (n,), such as differences of pairs.

@@ -1,11 +1,12 @@
 """Makes the cases of a suite: joins each with what holds for all, fills in templates, and looks for what is wrong.
 
-Streams: of each case it remembers a digest and a place, so that 200,000 need some tens of megabytes.
+Streams: of each case it remembers a digest and a place, so that 200,000 need about 130 MB.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,12 +34,14 @@ class Making:
     Attributes:
         dropped: cases that were there already and were left out.
         unasked: cases whose expected answer no check looks at.
+        contradicting: cases that expect another answer than one with the same inputs.
     """
 
     def __init__(self, spec: SuiteSpec, files: Files) -> None:
         self.spec = spec
         self.dropped = 0
         self.unasked = 0
+        self.contradicting = 0
         self._files = files
         self._default = _default(spec, files)
         self._common = unwanted.checks(spec.unwanted)
@@ -48,11 +51,15 @@ class Making:
         self._names: frozenset[str] | None = None
 
     def cases(self, rows: Iterable[Row]) -> Iterator[Case]:
-        """The cases, in order.
+        """The cases, in order; those that were drawn, where the suite is a sample.
 
         Raises:
             UserError: one sentence, with its line, for the first thing that is wrong.
         """
+        made = self._made(rows)
+        return made if self.spec.sample is None else drawn(made, self.spec.sample)
+
+    def _made(self, rows: Iterable[Row]) -> Iterator[Case]:
         count = 0
         for row in rows:
             for variables in _expanded(row, self._default):
@@ -91,7 +98,11 @@ class Making:
         found: list[Check] = []
         if expected is not None and all(assertion.family is not None for assertion in asked):
             found.append(Check("equals", expected))  # that is what an expected answer is for
-        elif expected is not None and "expected" not in variables and not any(_looks_at(assertion, expected) for assertion in asked):
+        elif (
+            expected is not None
+            and "expected" not in variables
+            and not any(_looks_at(assertion, expected) for assertion in asked)
+        ):
             self.unasked += 1
         for assertion in asked:
             found += self._placed(place, assertion, known, len(found))
@@ -144,16 +155,18 @@ class Making:
         """Whether a case was not there before; contradictions and equal ids are refused."""
         whole = _short(_identity(case.inputs, case.expected, row.test))
         same = self._places.get(whole)
-        if same is not None:
-            if self.spec.duplicates == "drop":
-                self.dropped += 1
-                return False
+        if same is not None and self.spec.duplicates == "drop":
+            self.dropped += 1
+            return False
+        # Whoever gave both an id of their own knows that they are two.
+        if same is not None and _own(row.test, self._default, "id") is None:
             refuse(row.place, f"the same case stands at {same}; take one out, or say duplicates: drop")
         if case.expected is not None:
             answer = _short(case.expected)
             other, where = self._answers.setdefault(_short(case.inputs), (answer, row.place))
-            if other != answer:
+            if other != answer and self.spec.duplicates != "keep":
                 refuse(row.place, f"it expects another answer than the case with the same inputs at {where}; keep one")
+            self.contradicting += other != answer
         key = _short(["id", case.id])
         if (elsewhere := self._places.get(key)) is not None:
             refuse(row.place, f"its id {case.id[:60]!r} is that of the case at {elsewhere}; give each case its own")
@@ -168,6 +181,19 @@ def _default(spec: SuiteSpec, files: Files) -> TestCase:
         name = default.from_.removeprefix(SIGN)
         default = templates.resolved(parse(read_text(files.path(name)), name)).check(DefaultTest)
     return loaded(default, files)
+
+
+def drawn(cases: Iterable[Case], number: int) -> Iterator[Case]:
+    """As many cases as asked for, those whose ids have the lowest hashes, in their order; holds no more than those."""
+    heap: list[tuple[int, int, Case]] = []
+    for place, case in enumerate(cases):
+        rank = int.from_bytes(hashlib.sha256(f"sample:{case.id}".encode(errors="replace")).digest()[:8], "big")
+        entry = (-rank, place, case)
+        if len(heap) < number:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    yield from (case for _, _, case in sorted(heap, key=lambda entry: entry[1]))
 
 
 def part_of(key: str, splits: Splits | None) -> Split:

@@ -56,6 +56,8 @@ def notes(facts: Mapping[str, Any]) -> list[str]:
         )
     if facts.get("unasked"):
         found.append(f"No check looks at the expected answer of {facts['unasked']} cases; use {{{{expected}}}} in a value.")
+    if facts.get("contradicting"):
+        found.append(f"{facts['contradicting']} cases expect another answer than one with the same inputs; not all can pass.")
     if not tested:
         found.append("No case is for testing, so that nothing measured with this suite counts for a gate.")
     elif tested < FEW:

@@ -161,10 +161,15 @@ class SuiteSpec(Part):
     cluster: Annotated[str, AfterValidator(_one_line)] | None = Field(
         None, description="the variable or column whose equal values make cases depend on each other"
     )
+    sample: int | None = Field(
+        None, ge=1, le=100_000, description="only so many cases, drawn by a hash of the id, so that the same ones stay in"
+    )
     splits: Splits | None = Field(None, description="all cases are for testing if left out")
     epochs: int = Field(1, ge=1, le=100, description="how often each case is asked")
     unwanted: list[dict[families.Family, Any]] = Field([], description="families of unwanted outputs")
-    duplicates: Literal["refuse", "drop"] = Field("refuse", description="what happens to a case that is there twice")
+    duplicates: Literal["refuse", "drop", "keep"] = Field(
+        "refuse", description="what happens to a case that is there twice; keep keeps those with ids of their own"
+    )
     embedder: str | None = Field(None, description="the model in models/ that embeds, for similar")
 
     prompts: Any = Field(None, description="promptfoo's; not used here")

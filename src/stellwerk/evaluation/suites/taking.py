@@ -78,6 +78,7 @@ def note(
         **tally.facts(),
         "dropped": making.dropped,
         "unasked": making.unasked,
+        "contradicting": making.contradicting,
         "description": spec.description,
         "language": spec.language,
     }

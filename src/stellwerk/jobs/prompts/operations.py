@@ -12,17 +12,16 @@ from stellwerk.evaluation.reports import TestReport
 from stellwerk.jobs.prompts.registering import Registered
 from stellwerk.jobs.prompts.reports import (
     Library,
+    Promotion,
     PromptDiff,
     PromptExported,
     PromptImported,
-    Promotion,
     Rendered,
     Saved,
     TryReport,
 )
 from stellwerk.jobs.prompts.searching import Optimisation, PromptComparison, Trimmed
 from stellwerk.llm import prompts
-from stellwerk.llm import spec as models
 from stellwerk.llm.operations import ModelRef
 from stellwerk.operation import FileRef, LocalPath, Sensitive, operation
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 PromptRef = Annotated[str, FileRef("prompt", prompts.FOLDER, suffix=prompts.SUFFIX, check=prompts.read)]
-# A marker inside `X | None` would not be seen.
-OtherModelRef = Annotated[str | None, FileRef("model", models.FOLDER, check=models.read)]
 Split = Literal["dev", "test", "held-out", "all"]
 Format = Literal["prompty", "dotprompt", "promptfoo", "langfuse", "mlflow"]
 
@@ -127,7 +124,7 @@ def compare(
     second: PromptRef,
     suite: SuiteRef,
     model: ModelRef,
-    second_model: OtherModelRef = None,
+    second_model: ModelRef | None = None,
     split: Split = "test",
     repeats: Annotated[int, Field(ge=1, le=100)] = 1,
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0,
@@ -173,7 +170,7 @@ def optimise(
     prompt: PromptRef,
     suite: SuiteRef,
     model: ModelRef,
-    writer: OtherModelRef = None,
+    writer: ModelRef | None = None,
     calls: Annotated[int, Field(ge=10, le=1_000_000)] = 400,
     tokens: Annotated[int | None, Field(ge=10)] = None,
     seed: int = 0,
@@ -189,7 +186,7 @@ def optimise(
         model: that answers, such as writer.
         writer: the model that proposes wordings; the one that answers if left out.
         calls: metric calls at most.
-        tokens: that the prompt may have at most; one and a half times what it has now if left out.
+        tokens: that the prompt may have at most; half as many more than now if left out, and at least 120 more.
         seed: of all that is drawn.
         save: the NAME under which to write the result to prompts/NAME.prompty.
     """

@@ -26,7 +26,7 @@ STATES = {"clear": "clear", "stop": "stopped", "caution": "at caution", "dark": 
 _WHY = {
     "inside": "measured {value}, required is {threshold}",
     "outside": "measured {value}, but required is {threshold}",
-    "interval": "measured {value}, but its interval from {low} to {high} does not lie inside what is required: {threshold}",
+    "interval": "measured {value}, but it may as well be {bounds}, and required is {threshold}",
     "few": "it rests on {n} cases, and {wanted} are required",
     "fewer": "it rests on {n} cases, and failed on {more}",
     "expired": "the measurement is older than {days:g} days",
@@ -107,7 +107,10 @@ def _reason(run: Run, version: Version, party: Asking, signal: Signal) -> str:
     """Why a gate does not pass, and the command that measures what is missing."""
     gate = signal.gate
     command = _command(run, version, party, signal)
-    then = f"; measure it with: {command}" if command else _advice(signal, version)
+    more = " on more cases" if signal.why in ("interval", "few", "fewer") else ""
+    then = f"; measure it{more} with: {command}" if command else _advice(signal, version)
+    if command and signal.why == "never" and gate.metric.startswith("unwanted"):
+        then += ", with a suite that names families under unwanted"
     return f"{gate.name} of {party.of} is {STATES[signal.state]}: {_why(signal)}{then}"
 
 
@@ -124,11 +127,14 @@ def _why(signal: Signal) -> str:
     m, gate = signal.measurement, signal.gate
     low = f"at least {gate.min:g}" if gate.min is not None else ""
     high = f"at most {gate.max:g}" if gate.max is not None else ""
+    outside = [bound for bound in ((m.low, m.high) if m else ()) if bound is not None and not gate.holds(bound)]
+    facts = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else fact for name, fact in signal.facts.items()}
     known: dict[str, Any] = {
         "threshold": " and ".join(part for part in (low, high) if part),
-        "value": _number(m.value if m else None), "low": _number(m.low if m else None), "high": _number(m.high if m else None),
-        **{name: ", ".join(map(str, fact)) if isinstance(fact, list) else fact for name, fact in signal.facts.items()},
-    }  # fmt: skip
+        "value": _number(m.value if m else None),
+        "bounds": " or ".join(map(_number, outside)),
+        **facts,
+    }
     if signal.waiver is not None:
         known |= {"person": signal.waiver.person, "until": signal.waiver.until[:10]}
     return _WHY[signal.why].format(**known)
@@ -141,8 +147,10 @@ def _number(value: float | None) -> str:
 def _command(run: Run, version: Version, party: Asking, signal: Signal) -> str | None:
     """The command that measures what a gate asks for; None where measuring again would not help, or nobody says with what."""
     gate = signal.gate
-    if gate.by is None or signal.why in ("outside", "nothing", "waived", "unbound", "inside"):
+    if gate.by is None or signal.why in ("outside", "waived", "unbound", "inside"):
         return None
+    if signal.why == "nothing" and party.binds is not None:
+        return None  # the system has to bind something first
     if gate.by != "prompts.test":
         return None if gate.metric.startswith(proving.FACTS) else f"stellwerk {gate.by.replace('.', ' ')} {version.ref}"
     suite = next((name.removeprefix("suite/") for name in gate.with_ if name.startswith("suite/")), None)

@@ -15,6 +15,7 @@ from stellwerk.llm.prompts.tokens import estimate
 
 if TYPE_CHECKING:
     from stellwerk.llm.chat import Message, Params
+    from stellwerk.llm.prompts.promptfile import Prompt
     from stellwerk.workspace import Workspace
 
 
@@ -36,9 +37,24 @@ def render(
     prompt, _, called = versions.find(workspace, reference)
     check_values(prompt, values or {})
     name, given = _of_case(workspace, suite, case) if suite else (None, {})
-    messages = texts(put_in(prompt, {**given, **(values or {})}))
+    return rendered(prompt, called, {**given, **(values or {})}, name)
+
+
+def rendered(prompt: Prompt, called: str, values: Mapping[str, Any], case: str | None = None) -> Rendered:
+    """What a prompt becomes with values, be it a file's or one that is being written.
+
+    Args:
+        prompt: with its templates.
+        called: its name for people.
+        values: by the names of its inputs.
+        case: whose values these are.
+
+    Raises:
+        UserError: a value is missing or does not fit.
+    """
+    messages = texts(put_in(prompt, values))
     return Rendered(
-        prompt=called, case=name, messages=messages, tokens=sum(message.tokens for message in messages),
+        prompt=called, case=case, messages=messages, tokens=sum(message.tokens for message in messages),
         fixed_tokens=estimate(prompt.text), parameters=parameters(prompt.params),
     )  # fmt: skip
 

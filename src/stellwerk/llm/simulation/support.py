@@ -6,7 +6,7 @@ in the category, fewer when the prompt names, explains or shows them; refusals, 
 obedience that sinks with very long instructions. Each trait of each ticket has its own draw from question, seed and repeat, so
 prompts that are compared meet the same luck; `noise` (0.05) is the share of traits whose luck depends on the wording too.
 `skill` (0) from -0.5 to 0.5 makes a worse or better model of it. The form of the answer follows the prompt: a JSON Schema or
-the keys that it quotes, only the category, only the letter, or both as text.
+the keys that it quotes (varying ones where it quotes none), only the category, only the letter, or both as text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stellwerk.llm.simulation.drawing import draw
 from stellwerk.llm.simulation.habits import HABITS
 
 OPTIONS = frozenset({"noise", "skill", "insight", "useless"})
-_KEY = re.compile(r"[\"'„“`](\w+)[\"'“”`]\s*:|`(\w+)`")
+_KEYS = (re.compile(r"[\"'„“`](\w+)[\"'“”`]\s*:"), re.compile(r"[\"'„“`](\w+)[\"'“”`]"))
 _KINDS = {
     "category": re.compile(r"categor|kategor|intent|anliegen|label|class|klasse|thema|topic", re.I),
     "answer": re.compile(r"answer|antwort|reply|response|text|message|nachricht|letter", re.I),
@@ -157,9 +157,10 @@ def _keys(asked: Asked, told: str) -> list[str]:
         return list(asked.params.schema_.get("properties", {})) or ["category", "answer"]
     if not re.search(r"json", told, re.I):
         return []
-    quoted = [first or second for first, second in _KEY.findall(told)]
+    quoted = next((found for pattern in _KEYS if (found := pattern.findall(told))), [])
     known = [key for key in dict.fromkeys(quoted) if any(kind.search(key) for kind in _KINDS.values())]
-    return known or ["category", "answer"]
+    # Who names no keys gets some of the model's own.
+    return known or (["category", "answer"] if asked.draw("keys") < 0.5 else ["kategorie", "antwort"])
 
 
 def _as_json(asked: Asked, draft: Draft, keys: list[str]) -> str:

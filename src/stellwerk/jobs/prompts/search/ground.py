@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FEWEST = 10  # cases that choose, where the suite has as many
 FEWEST_PROVE = 500  # cases held out that are always asked, where the suite has as many
 LONGER = 1.5  # how much longer the prompt may become, where nobody says
-ROOM = 60  # tokens that a prompt may always have on top, for a short one would have no room for a rule
+ROOM = 120  # tokens that a prompt may always have on top, for a short one would have no room for a rule
 
 
 @dataclass(frozen=True)
