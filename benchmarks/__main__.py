@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-HELPERS = ("__init__", "__main__", "tree")
+HELPERS = ("__init__", "__main__", "peers", "tree")
 
 
 def names() -> dict[str, str]:

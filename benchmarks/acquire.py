@@ -19,10 +19,12 @@ from typing import Any
 
 from tests.servers import PostgreSQL
 
-from benchmarks.acquiring import papers, peers, rows
+from benchmarks import peers
+from benchmarks.acquiring import papers, rows
 from benchmarks.tree import Usage, measure
 
 MB = 1e6
+MARKITDOWN = ["markitdown[pdf,docx,pptx]", "python-pptx"]
 DOCUMENTS = Path(__file__).parent / "acquiring" / "documents.py"
 TABLES = ("stellwerk acquire", "stellwerk read", "dlt pyarrow", "dlt connectorx")
 
@@ -61,7 +63,7 @@ def tables(count: int) -> None:
 
 def documents(count: int) -> None:
     """Documents of each format."""
-    python = peers.environment("markitdown", peers.MARKITDOWN)
+    python = peers.environment("markitdown", MARKITDOWN)
     if python is None:
         sys.exit("markitdown cannot be installed here; is there a package index?")
     asked = [str(python), "-c", "import importlib.metadata as m; print(m.version('markitdown'))"]

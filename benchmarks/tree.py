@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +33,29 @@ class Usage:
     processes: int
 
 
-def measure(command: Sequence[str], log: Path) -> Usage:
+def measure(
+    command: Sequence[str],
+    log: Path,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    fine: Collection[int] = (0,),
+) -> Usage:
     """Run a command to its end.
+
+    Args:
+        command: with its arguments.
+        log: is written: what it says, on both streams.
+        folder: to run it in; this process's if left out.
+        environment: that it gets; this process's if left out.
+        fine: exit codes that are no failure.
 
     Raises:
         RuntimeError: it failed; the message ends with the end of its output.
     """
     started = time.monotonic()
     with log.open("wb") as output:
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment)
     pss = rss = most = 0
     seen: dict[int, float] = {}
     while True:
@@ -52,7 +66,7 @@ def measure(command: Sequence[str], log: Path) -> Usage:
         pss, rss, most = max(pss, now[0]), max(rss, now[1]), max(most, now[2])
         time.sleep(PERIOD)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    if child.returncode not in fine:
         raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}:\n{log.read_text()[-2000:]}")
     # A process that nobody waited for is missing in the one sum, the last moments of each in the other.
     cpu = max(used.ru_utime + used.ru_stime, sum(seen.values()))

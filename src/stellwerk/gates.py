@@ -59,7 +59,9 @@ class Gate(BaseModel):
     with_: Names = Field((), alias="with", description="instruments, such as suite/support@2; without a number the latest")
     days: float | None = Field(None, gt=0, allow_inf_nan=False, description="how old it may be")
     severity: Literal["error", "warn"] = Field("error", description="a gate of severity warn is shown and blocks nothing")
-    by: str | None = Field(None, description="the operation that measures it, such as data.test")
+    by: Names = Field(
+        (), description="the operation that measures it, such as data.test; of several, the first that reads a file of it"
+    )
     title: dict[Literal["en", "de"], str] = Field({}, description="what it asks for, in words")
 
     @model_validator(mode="after")

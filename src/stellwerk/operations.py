@@ -17,7 +17,7 @@ from stellwerk.record.assets import AssetList, VersionList
 from stellwerk.record.describing import VersionReport
 from stellwerk.record.record import Version
 from stellwerk.release.reports import MendReport, SignalsReport
-from stellwerk.release.spec import FOLDER, System
+from stellwerk.standing.spec import FOLDER, System
 from stellwerk.workspace import Workspace
 
 

@@ -13,8 +13,8 @@ from stellwerk.doors.cli import run as command
 from stellwerk.operation import find
 from stellwerk.record import tables
 from stellwerk.record.record import Version
-from stellwerk.release.standing import Standing, standing
 from stellwerk.runs import execution
+from stellwerk.standing.standing import Standing, standing
 from stellwerk.workspace import Workspace
 
 SYSTEM: dict[str, Any] = {

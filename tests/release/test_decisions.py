@@ -11,7 +11,7 @@ from office import Office
 from stellwerk.errors import UserError
 from stellwerk.record import tables
 from stellwerk.record.operations import verify
-from stellwerk.release.standing import standing
+from stellwerk.standing.standing import standing
 
 SOON = (datetime.now(UTC) + timedelta(days=20)).date()
 

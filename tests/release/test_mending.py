@@ -10,8 +10,9 @@ from office import Office
 
 from stellwerk import operation as registry
 from stellwerk.record import tables
-from stellwerk.release import mending, words
+from stellwerk.release import mending, verdict
 from stellwerk.runs import queue
+from stellwerk.standing import words
 
 
 def planned(office: Office, **days: float) -> list[tuple[str | None, dict[str, str]]]:
@@ -47,6 +48,38 @@ def test_a_stop_is_not_measured_again_but_somebody_has_to_change_it_or_take_it_o
     office.call("data.build", dataset="tickets")
     tasks = {task.gate: task.task for task in office.call("mend", system="desk").tasks}
     assert tasks["data.facts"] == "write licence into datasets/tickets.yaml, then: stellwerk data build tickets"
+
+
+def test_facts_of_a_hosted_model_are_written_into_the_file_that_there_is(office: Office) -> None:
+    bought = {"provider": "P", "product": "GPT", "kind": "model", "model": "gpt-9", "region": "EU", "terms": "T"}
+    office.write("services/gpt", bought)
+    office.call("release.register", service="gpt")
+    office.system(binds=["model/gpt"])
+
+    def task() -> str:
+        (found,) = (task for task in office.call("mend", system="desk").tasks if task.gate == "services.model")
+        return str(found.task)
+
+    missing = "write retention and processor agreement into"
+    assert task() == f"{missing} services/gpt.yaml, then: stellwerk release register gpt"
+    office.write("models/gpt", {"endpoint": "https://api.example.eu/v1", "model": "gpt-9", "region": "EU", "terms": "T"})
+    assert task() == f"{missing} models/gpt.yaml, then: stellwerk llm probe gpt"
+    german = [one.person for one in mending.mends(office.workspace, office.now(), "de") if one.gate == "services.model"]
+    assert german == [
+        "Speicherdauer und Vertrag zur Auftragsverarbeitung in models/gpt.yaml eintragen, dann: stellwerk llm probe gpt"
+    ]
+    office.system(binds=["model/gpt"], default_gates={"services": 1})
+    assert task() == f"{missing} services/gpt.yaml, then: stellwerk release register gpt"
+
+
+def test_facts_of_a_prompt_are_written_into_its_header(office: Office) -> None:
+    (office.root / "prompts").mkdir()
+    (office.root / "prompts" / "reply.prompty").write_text("user:\nAdd: {{a}}\n")
+    office.call("prompts.register", prompt="reply")
+    office.system(binds=["prompt/reply"])
+    tasks = {task.gate: task.task for task in office.call("mend", system="desk").tasks}
+    said = "write owner, purpose and language into prompts/reply.prompty, then: stellwerk prompts register reply"
+    assert tasks["prompts.facts"] == said
 
 
 def test_what_ran_out_is_measured_again_and_what_was_bound_long_ago_is_not_built_anew(office: Office) -> None:
@@ -121,7 +154,9 @@ def _ask(run, *, suite, ids):
     }  # fmt: skip
     for kind, name in (("prompt", "reply"), ("prompt", "greet"), ("model", "a"), ("model", "b"), ("suite", "support")):
         office.made(kind, name, n=1)
-    office.system(binds=["prompt/reply", "prompt/greet", "model/a", "model/b"], gates=[gate])
+    default = ("prompts.passed", "prompts.unwanted", "prompts.facts", "prompts.erased")
+    overrides = {name: {"required": False, "reason": "not in this test"} for name in default}
+    office.system(binds=["prompt/reply", "prompt/greet", "model/a", "model/b"], gates=[gate], overrides=overrides)
     assert planned(office) == [
         ("ninth.ask", {"prompt": f"{prompt}@1", "suite": "support@1", "model": f"{model}@1"})
         for prompt in ("greet", "reply")
@@ -152,4 +187,4 @@ def test_every_reason_can_be_said_in_both_languages(office: Office) -> None:
         for signal in stands.signals:
             english, german = words.reason(signal, "en"), words.reason(signal, "de")
             assert english and german and english != german and "{" not in english + german
-        assert words.sentence(stands, "de").startswith("desk kann nicht freigegeben werden: ")
+        assert verdict.sentence(stands, "de").startswith("desk kann nicht freigegeben werden: ")

@@ -12,7 +12,8 @@ from sqlalchemy import event
 
 from stellwerk.errors import UserError
 from stellwerk.record import tables
-from stellwerk.release import words
+from stellwerk.release import verdict
+from stellwerk.standing import words
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +66,13 @@ def test_what_a_test_says_last_counts_though_it_was_remembered(office: Office) -
 
 @pytest.mark.parametrize("bare", [True, False])
 def test_a_system_that_no_gate_can_stop_is_not_released(office: Office, bare: bool) -> None:
-    office.made("prompt", "reply", text="Answer politely")
-    gate = {"name": "own", "job": "prompts", "concerns": "prompt", "metric": "accuracy", "min": 0.8, "severity": "warn"}
-    office.system(binds=["prompt/reply"], gates=[] if bare else [gate])
+    office.made("tool", "search", text="Looks up tickets")  # a kind that has no default gates
+    gate = {"name": "own", "job": "prompts", "concerns": "tool", "metric": "accuracy", "min": 0.8, "severity": "warn"}
+    office.system(binds=["tool/search"], gates=[] if bare else [gate])
     stands = office.now()
     assert not stands.releasable
     assert stands.reasons == ["no gate could stop it, so a release would prove nothing"]
-    (sentence, german) = (words.sentence(stands, language) for language in ("en", "de"))
+    (sentence, german) = (verdict.sentence(stands, language) for language in ("en", "de"))
     assert sentence == f"desk cannot be released: {stands.reasons[0]}"
     assert german.startswith("desk kann nicht freigegeben werden: kein Prüfpunkt")
     tasks = office.call("mend", system="desk").tasks
@@ -111,7 +112,7 @@ def test_a_binding_that_names_nothing_is_dark_and_nothing_is_released(office: Of
     assert second.startswith("there is no service named 'copilot'")
     assert {(s.state, s.why) for s in stands.signals} == {("dark", "unbound")}
     assert {s.gate.job for s in stands.signals} == {"data", "ethics"}
-    assert words.sentence(stands) == "desk cannot be released: 2 bindings have no version"
+    assert verdict.sentence(stands) == "desk cannot be released: 2 bindings have no version"
 
 
 def test_gates_on_data_concern_what_a_bound_index_descends_from(office: Office) -> None:
@@ -221,13 +222,13 @@ def test_a_price_makes_no_other_version_of_a_service_and_another_plan_does(offic
 
 
 def test_only_the_instrument_that_a_gate_names_counts(office: Office) -> None:
-    gate = {"name": "good", "job": "prompts", "concerns": "prompt", "metric": "acc", "min": 0.5, "with": "suite/support"}
-    office.system(binds=["prompt/reply"], gates=[gate])
-    prompt = office.made("prompt", "reply", n=1)
-    assert office.states() == {("good", "prompt/reply@1"): "dark"}
+    gate = {"name": "good", "job": "security", "concerns": "tool", "metric": "acc", "min": 0.5, "with": "suite/support"}
+    office.system(binds=["tool/search"], gates=[gate])
+    tool = office.made("tool", "search", n=1)
+    assert office.states() == {("good", "tool/search@1"): "dark"}
     easy = office.made("suite", "support", n=1)
-    office.measured("acc", 0.9, prompt, instruments=(easy,))
-    assert office.states() == {("good", "prompt/reply@1"): "clear"}
+    office.measured("acc", 0.9, tool, instruments=(easy,))
+    assert office.states() == {("good", "tool/search@1"): "clear"}
     office.made("suite", "support", n=2)
     (signal,) = office.now().signals
     assert words.reason(signal) == "measured with suite/support@1, but required is a measurement with suite/support@2"

@@ -9,8 +9,8 @@ from office import Office
 
 from stellwerk.errors import UserError
 from stellwerk.gates import Gate
-from stellwerk.release import defaults, words
-from stellwerk.release.spec import KINDS
+from stellwerk.standing import defaults, words
+from stellwerk.standing.spec import KINDS
 
 GOOD = """purpose: answer letters
 owner: Team Service
@@ -70,7 +70,7 @@ def test_no_job_is_imported_for_its_default_gates() -> None:
     import subprocess
     import sys
 
-    code = "import sys; from stellwerk.release import defaults; assert defaults.sets()['data']; "
+    code = "import sys; from stellwerk.standing import defaults; assert defaults.sets()['data']; "
     code += "sys.exit(any(name.startswith('stellwerk.jobs.') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
@@ -105,6 +105,16 @@ def test_a_pin_keeps_an_older_set(office: Office, monkeypatch: pytest.MonkeyPatc
     assert {gate.name for gate in office.now().gates} == {"data.newer"}
     office.system(default_gates={"data": 1})
     assert "data.tests" in {gate.name for gate in office.now().gates}
+
+
+def test_the_second_set_for_what_was_bought_asks_for_the_same_as_the_first() -> None:
+    first, second = defaults.sets()["services"]
+    for kind, part in first.kinds.items():
+        other = second.kinds[kind]
+        assert (part.needs, part.hosted) == (other.needs, other.hosted)
+        assert [(gate.name, gate.asks) for gate in part.gates] == [(gate.name, gate.asks) for gate in other.gates]
+    assert [gate.by for gate in first.kinds["model"].gates] == [("release.register",)]
+    assert [gate.by for gate in second.kinds["model"].gates] == [("llm.probe", "release.register")]
 
 
 @pytest.mark.parametrize(

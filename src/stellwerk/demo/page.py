@@ -120,7 +120,10 @@ def _prompted(done: Prompted, language: Language) -> list[tuple[State | None, st
 
     def rate(one: Rate) -> dict[str, str]:
         shown = {"passed": one.value, "low": one.low, "high": one.high}
-        return {name: share(value, 1, language) for name, value in shown.items()} | {"n": number(one.n, language)}
+        return {name: percent(value) for name, value in shown.items()} | {"n": number(one.n, language)}
+
+    def percent(value: float | None) -> str:
+        return "–" if value is None else share(value, 1, language)
 
     gain, short = done.gain, done.shorter
     return [
@@ -144,8 +147,8 @@ def _prompted(done: Prompted, language: Language) -> list[tuple[State | None, st
         (
             None,
             say(
-                "story_passes", language, **rate(done.passed_now), unwanted=share(done.unwanted.value, 1, language),
-                most=share(done.unwanted.high, 1, language),
+                "story_passes", language, **rate(done.passed_now), unwanted=percent(done.unwanted.value),
+                most=percent(done.unwanted.high),
             ),
         ),
         ("clear", say("story_promoted", language, alias=done.promoted)),

@@ -35,8 +35,8 @@ class Share(BaseModel):
     """A share of cases, with its 95 % interval."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
 
 
@@ -120,4 +120,6 @@ def _there(opened: OpenWorkspace) -> bool:
 
 def _share(report: TestReport, metric: str) -> Share:
     line = next(line for line in report.numbers if line.metric == metric)
-    return Share(value=line.value, low=line.low, high=line.high, n=line.n)
+    if line.value is None:
+        raise StellwerkError(f"{metric} could not be measured on {report.target}, which is a fault")
+    return Share(value=line.value, low=line.low, high=line.high, n=line.n or 0)

@@ -21,9 +21,9 @@ from stellwerk.demo.changing import change_a_letter
 from stellwerk.demo.prompting import Prompted
 from stellwerk.errors import StellwerkError
 from stellwerk.gates import Signal, State
-from stellwerk.release import words
-from stellwerk.release.standing import standing
 from stellwerk.report.words import Language
+from stellwerk.standing import words
+from stellwerk.standing.standing import standing
 
 if TYPE_CHECKING:
     from stellwerk.doors.python import OpenWorkspace

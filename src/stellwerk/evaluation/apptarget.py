@@ -203,5 +203,5 @@ def _decoded(content: bytes, charset: str | None) -> str:
     """Bytes as text; in UTF-8 where the answer names no encoding that there is."""
     try:
         return content.decode(charset or "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, ValueError):  # some names of encodings are of something else, such as idna
         return content.decode("utf-8", errors="replace")

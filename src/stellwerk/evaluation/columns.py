@@ -17,6 +17,8 @@ from stellwerk.evaluation.rows import family
 NAN = math.nan
 NUMBERS = ("passed", "score", "error", "seconds", "cost", "judging", "input", "output", "attempts", "kept")
 
+OWN = "metric."  # stands before the name of a suite's metric that is that of a number, too
+
 
 def _empty() -> array[float]:
     return array("d")
@@ -101,9 +103,13 @@ class Columns:
     def values(self, metric: str) -> array[float]:
         """The column of a metric: `passed`, `score`, a number such as `seconds`, or a metric of the suite.
 
+        One of the suite that has the name of a number is asked for with `metric.` before it.
+
         Raises:
             KeyError: there is none of that name.
         """
+        if metric.startswith(OWN):
+            return self.metrics[metric.removeprefix(OWN)]
         if metric in NUMBERS:
             column: array[float] = getattr(self, metric)
             return column

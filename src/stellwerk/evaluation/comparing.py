@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 SHOWN = 20  # cases that differ
+LESS = ("cost", "judging", "seconds", "input", "output", "attempts", "error")  # numbers of which fewer are better
 BESIDES = {"cost": "", "seconds": "s", "input": "tokens", "output": "tokens"}  # what is compared beside the metric
 WORDS = {
     "better": "better",
@@ -46,7 +47,7 @@ def compared(first: Evidence, second: Evidence, *, margin: float = 0.0, metric: 
         first: that is compared with.
         second: that is compared.
         margin: how much worse is still as good.
-        metric: passed, score, or a metric of the suite.
+        metric: passed, score, a metric of the suite, `unwanted.` with a family, or what a call takes, such as cost.
 
     Raises:
         UserError: they have no cases or no such metric in common.
@@ -55,7 +56,9 @@ def compared(first: Evidence, second: Evidence, *, margin: float = 0.0, metric: 
 
     cases, one, two, clusters = pairs(first, second, metric)
     found = paired.difference(one, two, clusters)
-    verdict = paired.verdict(found, margin)
+    less = less_is_better(metric)
+    verdict = paired.verdict(paired.difference(two, one, clusters) if less else found, margin)
+    better, worse = (found.worse, found.better) if less else (found.better, found.worse)
     left_out = len(set(first.columns.case) | set(second.columns.case)) - len(cases)
     return Compared(
         message=_message(first, second, found, verdict.word, margin, metric),
@@ -72,16 +75,21 @@ def compared(first: Evidence, second: Evidence, *, margin: float = 0.0, metric: 
         high=_finite(found.high),
         p=found.p,
         method=found.method,
-        better=found.better,
-        worse=found.worse,
+        better=better,
+        worse=worse,
         equal=found.same,
         margin=margin,
         needs=verdict.needs,
         simulated=first.simulated or second.simulated,
         numbers=_besides(first, second),
-        differing=_differing(first, second, cases, one, two),
+        differing=_differing(first, second, cases, one, two, -1 if less else 1),
         notes=_notes(first, second, left_out),
     )
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether a metric counts what should be little: unwanted outputs, money, time, errors."""
+    return metric.startswith("unwanted.") or metric in LESS
 
 
 def pairs(
@@ -95,6 +103,8 @@ def pairs(
     Raises:
         UserError: they have no cases or no such metric in common.
     """
+    if metric == "cost" and not _same_currency(first.columns, second.columns):
+        raise UserError(f"{_called(first)} and {_called(second)} have no costs in one currency; give both models a price in one")
     one, two = _values(first, metric), _values(second, metric)
     shared = [case for case, value in one.items() if not math.isnan(value) and not math.isnan(two.get(case, math.nan))]
     if not shared:
@@ -120,8 +130,6 @@ def _besides(first: Evidence, second: Evidence) -> list[Number]:
 
     numbers = []
     for name, unit in BESIDES.items():
-        if name == "cost" and not _same_currency(first.columns, second.columns):
-            continue
         try:
             cases, one, two, clusters = pairs(first, second, name)
         except UserError:
@@ -138,10 +146,10 @@ def _same_currency(first: Columns, second: Columns) -> bool:
 
 
 def _differing(
-    first: Evidence, second: Evidence, cases: Sequence[str], one: Sequence[float], two: Sequence[float]
+    first: Evidence, second: Evidence, cases: Sequence[str], one: Sequence[float], two: Sequence[float], sign: int
 ) -> list[Differing]:
-    """The cases that differ, those of which the second is worse before the others."""
-    apart = [(b - a, place) for place, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
+    """The cases that differ, those of which the second is worse before the others; `sign` is -1 where less is better."""
+    apart = [(sign * (b - a), place) for place, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
     chosen = [place for _, place in sorted(apart)[:SHOWN]]
     names = {cases[place] for place in chosen}
     before, after = _answers(first, names), _answers(second, names)
@@ -169,8 +177,10 @@ def _notes(first: Evidence, second: Evidence, left_out: int) -> list[str]:
     if first.about["suite"] != second.about["suite"]:
         notes.append(
             f"The tests used {first.about['suite']} and {second.about['suite']}; only cases that have the same id in both are "
-            "compared."
+            "compared, and what is asked of their answers may differ."
         )
+    elif first.about["instruments"] != second.about["instruments"]:
+        notes.append("The tests were judged by different judges, so the difference may be theirs.")
     if left_out:
         notes.append(f"{left_out} cases are left out, since one of the tests has no value for them.")
     return notes

@@ -18,6 +18,7 @@ from stellwerk.evaluation.case import Answer, Case, Sample, Score
 from stellwerk.evaluation.target import Target
 
 WINDOW = 4  # cases in memory for each call in flight, so that one slow answer does not hold up the others
+BEAT = 0.25  # seconds between two looks whether the run was stopped
 HOPELESS = 50  # calls in a row without an answer, at least, after which the rest is not tried
 
 
@@ -70,7 +71,7 @@ async def judged(
         scoring: of the answers.
         repeats: how often each case is asked.
         at_once: calls in flight at most; the target may allow fewer.
-        check: is called before each case; what it raises ends all.
+        check: is called before each case, and while one is waited for; what it raises ends all.
 
     Yields:
         Each case with a sample, in the order of the cases and repeats.
@@ -87,12 +88,12 @@ async def judged(
             if check is not None:
                 check()
             if len(waiting) >= WINDOW * places:
-                yield await _next(waiting, patience)
+                yield await _next(waiting, patience, check)
             waiting.append(asyncio.create_task(_judge(case, repeat, target, scoring, free)))
         while waiting:
             if check is not None:
                 check()
-            yield await _next(waiting, patience)
+            yield await _next(waiting, patience, check)
     finally:
         for task in waiting:
             task.cancel()
@@ -119,7 +120,13 @@ def _asked(cases: Iterable[Case], repeats: int) -> Iterator[tuple[Case, int]]:
     return ((case, repeat) for case in cases for repeat in range(repeats))
 
 
-async def _next(waiting: deque[asyncio.Task[tuple[Case, Sample]]], patience: _Patience) -> tuple[Case, Sample]:
+async def _next(
+    waiting: deque[asyncio.Task[tuple[Case, Sample]]], patience: _Patience, check: Callable[[], None] | None
+) -> tuple[Case, Sample]:
+    # A target may think for an hour; whoever stops the run does not wait for that.
+    while check is not None and not waiting[0].done():
+        await asyncio.wait((waiting[0],), timeout=BEAT)
+        check()
     found = await waiting[0]
     waiting.popleft()
     patience.note(found[1].answer)

@@ -26,6 +26,7 @@ STEP = "ask "  # what the names of steps begin with that leave evidence
 Only = Literal["all", "failed", "errors", "unscored"]
 State = Literal["passed", "failed", "errors", "unscored"]
 STATES = ("failed", "errors", "unscored")
+UNJUDGED = ("judge_failed", "no_embedding")  # reasons of a score whose model did not answer, which says nothing of the answer
 
 
 def state(sample: Sample) -> State:
@@ -48,6 +49,7 @@ class Writer:
         self._shards: list[dict[str, Any]] = []
         self._lines: list[bytes] = []
         self._counts = dict.fromkeys(STATES, 0)
+        self._unjudged = 0
 
     def add(self, case: Case, sample: Sample) -> None:
         """Keep a sample."""
@@ -56,6 +58,7 @@ class Writer:
         found = state(sample)
         if found != "passed":
             self._counts[found] += 1
+        self._unjudged += any(score.value is None and score.reason in UNJUDGED for score in sample.scores)
         if len(self._lines) >= SHARD:
             self._flush()
 
@@ -65,8 +68,9 @@ class Writer:
             self._flush()
         totals = {name: sum(shard[name] for shard in self._shards) for name in STATES}
         columns = self._store.put(gzip.compress(dump(self.columns.as_json()), 3, mtime=0))
-        samples, cases = len(self.columns), len(set(self.columns.case))
-        return {"shards": self._shards, "columns": columns, "samples": samples, "cases": cases, **totals}
+        counts = {"samples": len(self.columns), "cases": len(set(self.columns.case)), **totals}
+        counts |= {"unjudged": self._unjudged, "kept": int(sum(self.columns.kept))}
+        return {"shards": self._shards, "columns": columns, **counts}
 
     def _flush(self) -> None:
         content = gzip.compress(b"\n".join(self._lines) + b"\n", 3, mtime=0)
@@ -83,7 +87,8 @@ class Evidence:
         name: of the test within its run.
         created: ISO 8601 in UTC.
         about: what was asked: target, simulated, suite, split, repeats, limit, subjects, instruments (references), complete.
-        counts: samples, cases, failed, errors, unscored; and where the bytes are.
+        counts: samples, cases, failed, errors, unscored; unjudged, of which a judge or a model that embeds did not answer;
+            kept, whose answers were kept from earlier calls; and where the bytes are.
         summary: the numbers that were measured, see `measuring.py`.
     """
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from stellwerk.evaluation import evidence
 from stellwerk.evaluation.evidence import Evidence
@@ -71,10 +71,12 @@ def reference(run: str, place: int, of: int) -> str:
     return run[:8] if of == 1 else f"{run[:8]}:{place + 1}"
 
 
-def _on(suite: str) -> select:  # type: ignore[type-arg]
+def _on(suite: str) -> Select[Any]:
     """The measurements that were taken with a version of a suite."""
     link, version, asset = tables.measured.c, tables.version.c, tables.asset.c
-    versions = select(version.id).join(tables.asset, asset.id == version.asset).where(asset.kind == "suite", asset.name == suite)
+    versions = (
+        select(version.id).join(tables.asset, asset.id == version.asset).where(asset.kind == "suite", asset.name == suite)
+    )
     return select(link.measurement).where(link.version.in_(versions))
 
 

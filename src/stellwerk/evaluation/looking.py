@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from stellwerk.evaluation import evidence, words
+from stellwerk.evaluation import evidence, paging, words
 from stellwerk.evaluation.case import Score
 from stellwerk.evaluation.evidence import Evidence, Only
 from stellwerk.evaluation.reports import SamplePage, SampleView, ScoreLine, Turn
@@ -29,15 +28,14 @@ def samples(workspace: Workspace, of: str, only: Only, search: str | None, offse
         limit: calls at most.
     """
     found = evidence.of(workspace, of)
-    fitting = found.rows(only) if search is None else _holding(found.rows(only), search)
     if search is None:
         total = found.number(only)
-        shown = list(islice(fitting, offset, offset + limit))
+        shown = paging.page(found, only, offset, limit)
     else:
         # A search reads every shard, so that the pages know how many there are.
         kept: list[tuple[int, dict[str, Any]]] = []
         total = 0
-        for entry in fitting:
+        for entry in _holding(found.rows(only), search):
             if offset <= total < offset + limit:
                 kept.append(entry)
             total += 1
@@ -80,15 +78,7 @@ def _line(found: Mapping[str, Any]) -> ScoreLine:
 
 def _holding(rows: Iterator[tuple[int, dict[str, Any]]], search: str) -> Iterator[tuple[int, dict[str, Any]]]:
     wanted = search.casefold()
-    return (entry for entry in rows if any(wanted in text.casefold() for text in _texts(entry[1])))
-
-
-def _texts(row: Mapping[str, Any]) -> Iterator[str]:
-    """The texts of a call that people read."""
-    answer = row["answer"]
-    yield from (row["case"], answer["text"], row["description"] or "", str(row["expected"] or ""))
-    yield from (message["content"] for message in answer["messages"])
-    yield from (value if isinstance(value, str) else str(value) for value in row["inputs"].values())
+    return (entry for entry in rows if any(wanted in text.casefold() for text in paging.texts(entry[1])))
 
 
 def _message(found: Evidence, total: int, only: Only, search: str | None) -> str:

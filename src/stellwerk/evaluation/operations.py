@@ -263,7 +263,7 @@ def next_(study: str, *, workspace: Workspace) -> NextItem:
     return rating.next_item(workspace, study)
 
 
-@operation(example={"study": "tone", "item": "1", "value": "good"}, changes=True)
+@operation(example={"study": "tone", "item": "1", "value": "gut"}, changes=True)
 def rate(
     study: str, item: str, value: str, comment: Annotated[str | None, Sensitive()] = None, *, workspace: Workspace
 ) -> Rated:

@@ -68,8 +68,6 @@ def search(found: Evidence, only: Only, text: str, start: int, limit: int) -> Hi
         start: the number to begin at, from 0.
         limit: calls at most.
     """
-    from stellwerk.evaluation.looking import _texts
-
     wanted, rows, read = text.casefold(), list[Row](), 0
     for first, shard in _shards(found):
         last = first + shard["samples"]
@@ -79,7 +77,7 @@ def search(found: Evidence, only: Only, text: str, start: int, limit: int) -> Hi
             return Hits(rows, start, first, True)
         read += 1
         for number, row in _kind(found, first, shard, only):
-            if number >= start and any(wanted in each.casefold() for each in _texts(row)):
+            if number >= start and any(wanted in each.casefold() for each in texts(row)):
                 if len(rows) == limit:
                     return Hits(rows, start, number, True)
                 rows.append((number, row))
@@ -115,6 +113,14 @@ def beside(found: Evidence, number: int, only: Only) -> tuple[int | None, int | 
             if later is not None:
                 return before, later
     return before, None
+
+
+def texts(row: Mapping[str, Any]) -> Iterator[str]:
+    """The texts of a call that people read."""
+    answer = row["answer"]
+    yield from (row["case"], answer["text"], row["description"] or "", str(row["expected"] or ""))
+    yield from (message["content"] for message in answer["messages"])
+    yield from (value if isinstance(value, str) else str(value) for value in row["inputs"].values())
 
 
 def _shards(found: Evidence) -> Iterator[tuple[int, Mapping[str, Any]]]:

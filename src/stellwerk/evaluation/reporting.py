@@ -68,7 +68,7 @@ def _message(about: Mapping[str, Any], counts: Mapping[str, Any], rate: Number) 
     said = f"{about['target']} on {about['suite']}, {about['split']}: "
     if rate.value is None:
         return said + "none of the calls could be judged"
-    passed = f"{rate.value:.1%} of {counts['cases']} cases pass"
+    passed = f"{rate.value:.1%} of {rate.n} cases pass"
     return (
         said
         + passed
@@ -84,6 +84,15 @@ def _notes(about: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
         notes.append(
             f"{counts['errors']} of {counts['samples']} calls got no answer; they count neither as right nor as wrong, and the "
             "measurement does not count until the test is run again: only what is missing is asked then."
+        )
+    if counts.get("unjudged"):
+        notes.append(
+            f"Of {counts['unjudged']} answers a judge, or a model that embeds, did not say anything, so that the measurement does "
+            "not count until the test is run again."
+        )
+    if counts.get("kept"):
+        notes.append(
+            f"{counts['kept']} of {counts['samples']} answers were kept from earlier calls; their times are those of these calls."
         )
     if counts["unscored"]:
         notes.append(f"{counts['unscored']} answers could not be scored; they count neither as right nor as wrong.")

@@ -7,6 +7,7 @@ changed, and asked again while calls had failed; replies that a killed run had p
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from stellwerk.evaluation.case import Case
 from stellwerk.evaluation.evidence import Evidence
 from stellwerk.evaluation.reports import TestReport
 from stellwerk.evaluation.target import PromptTarget, Target
+from stellwerk.llm import prices
 from stellwerk.record.record import Version
 
 if TYPE_CHECKING:
     from stellwerk.evaluation.suites.suite import Suite
+    from stellwerk.llm.prompts.promptfile import Prompt
     from stellwerk.run import Run
 
 COUNTED = ("test", "all")  # splits whose measurements may count for a gate
@@ -50,12 +53,13 @@ def test_prompt(run: Run, *, split: str, repeats: int, limit: int | None) -> Tes
     from stellwerk.evaluation import suites
     from stellwerk.llm import models, prompts
 
-    prompt, _ = prompts.take(run, "prompt")
+    prompt, text = prompts.take(run, "prompt")
     suite, cases = suites.take(run, "suite")
+    refuse_unfit(cases, text)
     model, _ = models.take(run, "model")
     _suites.setdefault(run, {})[suite.ref] = cases
     target = {"prompt": prompt.ref, "model": model.ref}
-    return judged(run, target, (prompt, model), suite, split=split, repeats=_repeats(repeats, cases), limit=limit).report
+    return judged(run, target, (prompt, model), suite, split=split, repeats=repeats, limit=limit).report
 
 
 def test_app(run: Run, *, split: str, repeats: int, limit: int | None) -> TestReport:
@@ -65,16 +69,18 @@ def test_app(run: Run, *, split: str, repeats: int, limit: int | None) -> TestRe
     app, _ = apptarget.take(run, "app")
     suite, cases = suites.take(run, "suite")
     _suites.setdefault(run, {})[suite.ref] = cases
-    # What does not say which build answers may answer differently tomorrow, so that it is asked anew by each run.
-    once = {} if app.facts.get("pinned") else {"run": run.id}
-    return judged(
-        run, {"app": app.ref, **once}, (app,), suite, split=split, repeats=_repeats(repeats, cases), limit=limit
-    ).report
+    return judged(run, {"app": app.ref}, (app,), suite, split=split, repeats=repeats, limit=limit).report
 
 
-def _repeats(asked: int, suite: Suite) -> int:
-    """How often each case is asked: as the suite's file says, where nobody asked for more."""
-    return asked if asked > 1 else suite.epochs
+def refuse_unfit(suite: Suite, prompt: Prompt) -> None:
+    """See before the first call that the cases have what a prompt needs.
+
+    Raises:
+        UserError: a variable is missing, or none of them is shown.
+    """
+    from stellwerk.evaluation.suites.suite import refuse_unfit
+
+    refuse_unfit(suite, [one.name for one in prompt.inputs if one.required], [one.name for one in prompt.inputs])
 
 
 def judged(
@@ -95,7 +101,7 @@ def judged(
         subjects: the versions that are measured: prompt and model, or app.
         suite: the version whose cases are asked.
         split: dev, test, held-out or all.
-        repeats: how often each case is asked.
+        repeats: how often each case is asked; as often as the suite's file says at least.
         limit: only the first cases.
 
     Raises:
@@ -112,8 +118,9 @@ def judged(
         "instruments": [version.ref for version in instruments],
         "suite": suite.ref,
         "split": split,
-        "repeats": repeats,
+        "repeats": max(repeats, _suite(run, suite.ref).epochs),
         "limit": limit,
+        "depends": _depends(run, subjects, suite),
     }
     name = f"{evidence.STEP}{_called(subjects)}: {suite.name}@{suite.number} {split}"[:NAME]
     outcome = run.step(name, ask, inputs=[*subjects, *instruments], about=about)
@@ -129,16 +136,18 @@ def ask(run: Run, *, about: Mapping[str, Any]) -> dict[str, Any]:
     suite = _suite(run, about["suite"])
     total = _number(suite, about)
     target = targets.opened(run, about["target"])
-    _refuse_unfit(suite, target)
+    if isinstance(target, PromptTarget):
+        refuse_unfit(suite, target.prompt)
     writer = evidence.Writer(run.store)
     tools = Tools(run.workspace, run, suite.embedder)
     cases = _cases(suite, about["split"], about["limit"])
     asyncio.run(_asking(run, cases, target, registry.scoring(suite, tools), tools, writer, about["repeats"], total))
     counts = writer.close()
     summary = measuring.summary(writer.columns)
-    told = {**about, "target": target.name, "simulated": target.simulated, "complete": _is_complete(about, counts)}
+    told = {**about, "target": target.name, "simulated": target.simulated or tools.simulated}
+    told["complete"] = _is_complete(about, counts)
     _measure(run, summary, told)
-    return {"about": told, "evidence": counts, "summary": summary, "again": counts["errors"] > 0}
+    return {"about": told, "evidence": counts, "summary": summary, "again": counts["errors"] + counts["unjudged"] > 0}
 
 
 async def _asking(
@@ -165,13 +174,36 @@ async def _asking(
                 run.progress("ask", done, total, "calls")
 
 
-def _refuse_unfit(suite: Suite, target: Target) -> None:
-    """See before the first call that the cases have what a prompt needs."""
-    from stellwerk.evaluation.suites.suite import refuse_unfit
+def _depends(run: Run, subjects: Sequence[Version], suite: Version) -> dict[str, Any]:
+    """What a test depends on beside its versions: the models that embed, and the price of the day.
 
-    if isinstance(target, PromptTarget):
-        inputs = target.prompt.inputs
-        refuse_unfit(suite, [one.name for one in inputs if one.required], [one.name for one in inputs])
+    What its provider may change unseen, and what does not say which build answers, may answer differently tomorrow, so that
+    it is asked anew by each run; replies of the same day are found in the cache.
+    """
+    from stellwerk.llm import models
+
+    found: dict[str, Any] = {"embedders": _embedders(run, _suite(run, suite.ref))}
+    for version in subjects:
+        if version.kind == models.KIND:
+            price = prices.price(models.spec_of(run.workspace, version), dt.datetime.now(dt.UTC).date())
+            found["price"] = price.model_dump(mode="json") if price is not None else None
+    if any(version.facts.get("hosted") for version in subjects):
+        found["run"] = run.id
+    return found
+
+
+def _embedders(run: Run, suite: Suite) -> dict[str, Any]:
+    """What the models are that `similar` asks, by name; they are no versions, so that what identifies them is told."""
+    from stellwerk.llm import models
+
+    found = {}
+    for check in suite.checks:
+        name = check.config.get("provider") or suite.embedder
+        if check.type.startswith("similar") and name:
+            spec = models.of(run.workspace, str(name))[1]
+            folder = {"weights": models.digest(models.folder_of(run.workspace, spec))} if spec.weights is not None else {}
+            found[str(name)] = models.place(spec) | folder
+    return found
 
 
 def _cases(suite: Suite, split: str, limit: int | None) -> Iterable[Case]:
@@ -210,7 +242,8 @@ def _suite(run: Run, reference: str) -> Suite:
 
 
 def _is_complete(about: Mapping[str, Any], counts: Mapping[str, Any]) -> bool:
-    return about["limit"] is None and about["split"] in COUNTED and not counts["errors"] and counts["samples"] > 0
+    reached = not counts["errors"] and not counts["unjudged"] and counts["samples"] > 0
+    return about["limit"] is None and about["split"] in COUNTED and reached
 
 
 def _measure(run: Run, summary: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
@@ -219,7 +252,11 @@ def _measure(run: Run, summary: Sequence[Mapping[str, Any]], about: Mapping[str,
     instruments = [run.record.resolve(reference) for reference in about["instruments"]]
     whole = about["limit"] is None and about["split"] in COUNTED
     details = {name: about[name] for name in ("split", "repeats", "simulated")}
+    if about["depends"]["embedders"]:
+        details["embedders"] = about["depends"]["embedders"]
     for one in summary:
+        # Too few cases for an upper bound; a gate would take it for a count of all there is.
+        known = one["high"] is not None or one["value"] is None
         run.measure(
             one["metric"],
             one["value"],
@@ -229,7 +266,7 @@ def _measure(run: Run, summary: Sequence[Mapping[str, Any]], about: Mapping[str,
             unit=one["unit"],
             subjects=subjects,
             instruments=instruments,
-            complete=whole if one["metric"] == "error_rate" else about["complete"],
+            complete=known and (whole if one["metric"] == "error_rate" else about["complete"]),
             details={**details, "method": one["method"]},
         )
 

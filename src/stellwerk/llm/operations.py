@@ -43,7 +43,7 @@ def chat(
 
 @operation(example={"model": "simulated"})
 def probe(model: ModelRef, *, run: Run) -> ProbeReport:
-    """Ask a model fixed questions and compare with what it answered before: has its provider changed it?
+    """Ask a model fixed questions and compare with what it answered before, to see whether its provider has changed it.
 
     Args:
         model: such as writer, for models/writer.yaml.

@@ -140,7 +140,7 @@ class Transaction:
             self.update(tables.alias, row["id"], version=version, run=run, moved=self.at)
 
     def _asset(self, kind: str, name: str) -> str:
-        key = hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()
+        key = asset_id(kind, name)
         if self._one(tables.asset, tables.asset.c.id == key) is None:
             self.insert(tables.asset, id=key, kind=kind, name=name, created=self.at)
         return key
@@ -280,6 +280,11 @@ class Record:
 def now() -> str:
     """The time in UTC as ISO 8601 with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def asset_id(kind: str, name: str) -> str:
+    """The id that an asset has in every record."""
+    return hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()
 
 
 def version_id(kind: str, name: str, identity: Mapping[str, Any]) -> str:

@@ -1,5 +1,4 @@
-"""AI systems and whether they may run: what a system binds, the signals of its gates, who decided what, and releases.
+"""Whether an AI system may run: what would clear it, who decided what about it, and releases that prove it to others.
 
-A file `systems/NAME.yaml` says what an AI system is for, what it binds and which gates it has to pass. Everything else is read
-from the record: the versions, what they descend from, what was measured on just them, and the decisions of named persons.
+How a system stands is told by `standing`; here a release is made of that, signed, shown, compared and verified.
 """

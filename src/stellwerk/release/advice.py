@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from stellwerk.gates import Signal
-from stellwerk.release import words
-from stellwerk.release.derived import FACTS, FINDINGS, TAINTED
-from stellwerk.release.standing import Standing
 from stellwerk.report.words import Language
-
-_FILES: Final = {"dataset": "datasets/{name}.yaml", "service": "services/{name}.yaml", "model": "services/{name}.yaml"}
+from stellwerk.standing import words
+from stellwerk.standing.derived import FACTS, FINDINGS, TAINTED
+from stellwerk.standing.standing import Standing
 
 _SAID: Final[dict[str, tuple[str, str]]] = {
     "facts": (
@@ -84,15 +82,23 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
-def of(standing: Standing, signal: Signal, language: Language = "en") -> str:
-    """What a person has to do about a signal that no run clears."""
+def of(standing: Standing, signal: Signal, by: str, file: str, language: Language = "en") -> str:
+    """What a person has to do about a signal that no run clears.
+
+    Args:
+        standing: of the system.
+        signal: of one of its gates.
+        by: the operation that measures what the gate asks for; empty where none is known.
+        file: of the asset, that this operation reads; empty where there is none.
+        language: of the sentence.
+    """
     gate, m = signal.gate, signal.measurement
     details = m.details if m is not None else {}
     known = {
         "system": standing.name,
         "gate": gate.name,
         "metric": gate.metric,
-        "by": (gate.by or "").replace(".", " "),
+        "by": by.replace(".", " "),
         "threshold": words.threshold(gate, language, m.unit if m else ""),
         **{name: str(fact) for name, fact in signal.facts.items()},
     }
@@ -100,9 +106,9 @@ def of(standing: Standing, signal: Signal, language: Language = "en") -> str:
         known["kind"] = words.kind_word(known["kind"], language)
     if signal.subject is not None:
         kind, name = signal.subject.kind, signal.subject.name
-        file = _FILES.get(kind, "{name}").format(name=name)
-        known |= {"subject": signal.subject.ref, "asset": f"{kind}/{name}", "reference": signal.subject.ref, "file": file}
-        known["command"] = f"stellwerk {known['by']} {name}" if gate.by else "…"
+        known |= {"subject": signal.subject.ref, "asset": f"{kind}/{name}", "reference": signal.subject.ref}
+        known["file"] = file or name
+        known["command"] = f"stellwerk {known['by']} {name}" if by else "…"
     known["missing"] = words.listed((words.fact_word(fact, language) for fact in details.get("missing", ())), language)
     known["tainted"] = words.listed(details.get("tainted", ()), language)
     return _say(_case(signal), language, **known)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stellwerk.errors import UserError
-from stellwerk.release import mending, views, words
+from stellwerk.release import mending, verdict, views
 from stellwerk.release.reports import MendReport, MendRun, PlannedRun, SignalsReport, Task
-from stellwerk.release.standing import names, standing
+from stellwerk.standing.standing import names, standing
 from stellwerk.workspace import Workspace, write_text
 
 
@@ -58,7 +58,7 @@ def mend(workspace: Workspace, system: str, *, run: bool) -> MendReport:
     times = [one.seconds for one in planned if one.seconds is not None]
     return MendReport(
         system=system,
-        sentence=words.sentence(stands),
+        sentence=verdict.sentence(stands),
         releasable=stands.releasable,
         runs=planned,
         seconds=sum(times) if times else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from stellwerk.release import dossier_data, words
+from stellwerk.release import dossier_data
 from stellwerk.release.dossier_words import either, job, proof, say, unknown
 from stellwerk.release.manifest import Evidence, FindingPart, Head, OverridePart, ServicePart, SignalPart
 from stellwerk.report.interval import Reading
@@ -26,6 +26,7 @@ from stellwerk.report.page import (
     Value,
 )
 from stellwerk.report.words import Language, date, number, word
+from stellwerk.standing import words
 
 SEVERE = ("high", "critical")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stellwerk.findings import deciding, status
 from stellwerk.gates import Signal
 from stellwerk.record.journal import canonical
-from stellwerk.release import datafacts, defaults, words
+from stellwerk.release import datafacts
 from stellwerk.release.manifest import (
     EdgePart,
     Evidence,
@@ -26,10 +26,11 @@ from stellwerk.release.manifest import (
     VersionPart,
     WaiverPart,
 )
+from stellwerk.standing import defaults, words
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Record, Version
-    from stellwerk.release.standing import Standing
+    from stellwerk.standing.standing import Standing
     from stellwerk.workspace import Workspace
 
 

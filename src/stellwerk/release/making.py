@@ -19,9 +19,9 @@ from stellwerk.record.record import now
 from stellwerk.release import bom, frozen, gathering, signing
 from stellwerk.release.frozen import Release
 from stellwerk.release.manifest import AnchorPart, Evidence, FilePart, Head, Manifest
-from stellwerk.release.spec import System
-from stellwerk.release.standing import Standing, standing
 from stellwerk.report.words import Language
+from stellwerk.standing.spec import System
+from stellwerk.standing.standing import Standing, standing
 from stellwerk.store.store import PREFIX
 
 if TYPE_CHECKING:

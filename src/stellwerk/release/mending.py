@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from stellwerk.errors import StellwerkError, UserError
 from stellwerk.gates import Signal, State
 from stellwerk.operation import FileRef, Operation, Parameter, Ref, Spec, find
 from stellwerk.record.journal import canonical
-from stellwerk.release import advice, words
-from stellwerk.release.standing import Standing
+from stellwerk.release import advice
 from stellwerk.report.words import Language
 from stellwerk.run import Interrupted
 from stellwerk.runs import execution, planning, queue
 from stellwerk.runs.planning import Estimate
+from stellwerk.standing import words
+from stellwerk.standing.standing import Standing
 from stellwerk.workspace import Workspace
 
 RUN_HELPS = ("never", "older", "others", "definition", "instrument", "incomplete", "expired", "unbound")
@@ -91,7 +93,7 @@ def mends(workspace: Workspace, standing: Standing, language: Language = "en", *
             _mend(workspace if timed else None, signal, operation, values, times, language) for operation, values in calls
         ]
         if not calls:
-            found.append(_by_person(standing, signal, language))
+            found.append(_by_person(workspace, standing, signal, language))
     known = {mend.subject for mend in found}
     for one in standing.bound:
         if one.problem and one.reference not in known:
@@ -141,9 +143,10 @@ def _mend(
     return _of(signal, language, operation=operation.path, values=values, seconds=times[key])
 
 
-def _by_person(standing: Standing, signal: Signal, language: Language) -> Mend:
+def _by_person(workspace: Workspace, standing: Standing, signal: Signal, language: Language) -> Mend:
+    by, file = _described(workspace, signal)
     waive = advice.waive(standing.name, signal, language) if signal.state in ("stop", "caution") else None
-    return replace(_of(signal, language, person=advice.of(standing, signal, language)), waive=waive)
+    return replace(_of(signal, language, person=advice.of(standing, signal, by, file, language)), waive=waive)
 
 
 def _of(
@@ -161,12 +164,15 @@ def _calls(workspace: Workspace, standing: Standing, signal: Signal) -> list[tup
     """The calls that measure anew what a signal is about; none where no run helps, or where it is not known which."""
     subject, m = signal.subject, signal.measurement
     older = m is not None and subject is not None and bool(m.run) and _made(standing, subject.id) > m.created
-    if subject is None or signal.gate.by is None or not (signal.why in RUN_HELPS or older):
+    if subject is None or not (signal.why in RUN_HELPS or older):
         return []
-    try:
-        operation = find(signal.gate.by)
-    except UserError:
-        return []  # of a job that is not installed here
+    return next(filter(None, (_calls_of(workspace, standing, signal, one) for one in _measuring(signal))), [])
+
+
+def _calls_of(
+    workspace: Workspace, standing: Standing, signal: Signal, operation: Operation
+) -> list[tuple[Operation, dict[str, str]]]:
+    """The calls of one operation; none where a parameter that it needs does not follow from the signal."""
     options: dict[str, list[str]] = {}
     for name, parameter in operation.parameters.items():
         values = _values(workspace, standing, signal, parameter)
@@ -176,6 +182,30 @@ def _calls(workspace: Workspace, standing: Standing, signal: Signal) -> list[tup
             return []
     several = itertools.product(*options.values()) if operation.kind == "run" else ()
     return [(operation, dict(zip(options, chosen, strict=True))) for chosen in several]
+
+
+def _measuring(signal: Signal) -> Iterator[Operation]:
+    """The operations that measure what a gate asks for, as far as their jobs are installed here."""
+    for path in signal.gate.by:
+        with suppress(UserError):
+            yield find(path)
+
+
+def _described(workspace: Workspace, signal: Signal) -> tuple[str, str]:
+    """The operation that measures what a gate asks for, and the file of the asset that it reads; empty where there is none.
+
+    Of several operations it is the first of which there is such a file, or the last one.
+    """
+    by, file = signal.gate.by[-1] if signal.gate.by else "", ""
+    for operation in _measuring(signal) if signal.subject is not None else ():
+        marker = operation.subject.marker if operation.subject is not None else None
+        folder = marker.folder if isinstance(marker, Spec) else marker.specs if isinstance(marker, Ref) else None
+        suffix = marker.suffix if isinstance(marker, FileRef) else ".yaml"
+        if folder is not None and signal.subject is not None:
+            by, file = operation.path, f"{folder}/{signal.subject.name}{suffix}"
+            if signal.subject.name in workspace.specs(folder, suffix):
+                break
+    return by, file
 
 
 def _missing(signal: Signal) -> str | None:

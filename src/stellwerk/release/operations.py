@@ -10,7 +10,7 @@ from stellwerk.operation import LocalPath, Spec, operation
 from stellwerk.release.answers import Comparison, Exported, Made, ReleaseList, Shown, Verified
 from stellwerk.release.reports import Decided, DecisionLine, DecisionList, Registered
 from stellwerk.release.services import Service
-from stellwerk.release.spec import FOLDER, System
+from stellwerk.standing.spec import FOLDER, System
 
 if TYPE_CHECKING:
     from stellwerk.run import Run
@@ -61,8 +61,9 @@ def waive(
         person: who takes it on; whoever asks, if left out.
     """
     from stellwerk.findings import deciding
-    from stellwerk.release import decisions, views
-    from stellwerk.release.standing import standing
+    from stellwerk.release import views
+    from stellwerk.standing import decisions
+    from stellwerk.standing.standing import standing
 
     now = datetime.now(UTC)
     signal = views.to_waive(standing(workspace, system, now=now), gate, asset)
@@ -97,8 +98,9 @@ def sign(
         person: who signs; whoever asks, if left out.
     """
     from stellwerk.findings import deciding
-    from stellwerk.release import decisions, views
-    from stellwerk.release.standing import standing
+    from stellwerk.release import views
+    from stellwerk.standing import decisions
+    from stellwerk.standing.standing import standing
 
     now = datetime.now(UTC)
     stands = standing(workspace, system, now=now)
@@ -119,7 +121,8 @@ def revoke(decision: str, reason: str, person: str | None = None, *, workspace: 
         person: who takes it back; whoever asks, if left out.
     """
     from stellwerk.findings import deciding
-    from stellwerk.release import decisions, views
+    from stellwerk.release import views
+    from stellwerk.standing import decisions
 
     found = views.find_decision(workspace.record, decision, datetime.now(UTC))
     row = deciding.note(workspace, decisions.REVOKE, found["id"], {}, person=person, reason=reason)
@@ -133,7 +136,7 @@ def decisions(system: SystemName, *, workspace: Workspace) -> DecisionList:
     Args:
         system: such as support-desk for systems/support-desk.yaml.
     """
-    from stellwerk.release.standing import standing
+    from stellwerk.standing.standing import standing
 
     stands = standing(workspace, system)
     waived = [

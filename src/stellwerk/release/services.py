@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from stellwerk.release.spec import Part, Text
+from stellwerk.standing.spec import Part, Text
 
 if TYPE_CHECKING:
     from stellwerk.run import Run

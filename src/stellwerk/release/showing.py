@@ -16,8 +16,8 @@ from stellwerk.release import bundle, comparing, frozen, gathering, signing, ver
 from stellwerk.release.answers import Comparison, Exported, FileLine, Made, ReleaseLine, ReleaseList, Shown, Verified
 from stellwerk.release.frozen import Release
 from stellwerk.release.manifest import Evidence, Manifest
-from stellwerk.release.spec import FOLDER
-from stellwerk.release.standing import standing
+from stellwerk.standing.spec import FOLDER
+from stellwerk.standing.standing import standing
 from stellwerk.store.store import PREFIX, digest
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 from stellwerk.errors import UserError
 from stellwerk.gates import Signal
+from stellwerk.jobs import JOBS
 from stellwerk.record.record import Record, Version
-from stellwerk.release import decisions, defaults, words
-from stellwerk.release.derived import missing_facts
+from stellwerk.release import verdict
 from stellwerk.release.reports import (
     Decided,
     NotRequired,
@@ -23,9 +23,11 @@ from stellwerk.release.reports import (
     SystemSignals,
     WaiverLine,
 )
-from stellwerk.release.standing import Standing, standing
 from stellwerk.report.words import word
 from stellwerk.run import Run
+from stellwerk.standing import decisions, defaults, words
+from stellwerk.standing.derived import missing_facts
+from stellwerk.standing.standing import Standing, standing
 from stellwerk.workspace import Workspace
 
 NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -36,9 +38,9 @@ def system(stands: Standing) -> SystemSignals:
     return SystemSignals(
         system=stands.name,
         title=stands.spec.title,
-        sentence=words.sentence(stands),
+        sentence=verdict.sentence(stands),
         releasable=stands.releasable,
-        jobs={job: state or "not required" for job, state in stands.jobs.items()},
+        jobs={job: state or "not required" for job, state in stands.by_job(job.name for job in JOBS).items()},
         signals=[line(signal, stands.candidate.names) for signal in stands.signals],
         overridden=[NotRequired(gate=name, reason=reason) for name, reason in sorted(stands.overridden.items())],
         not_required=[NotRequired(gate=name, reason=reason) for name, reason in sorted(stands.not_required.items())],
@@ -176,7 +178,7 @@ def decided(workspace: Workspace, name: str, row: Mapping[str, Any], message: st
         stands = standing(workspace, name)
     except UserError as error:  # the file may be gone or wrong, and the decision holds all the same
         return Decided(id=row["id"][:8], message=message, releasable=False, sentence=str(error))
-    return Decided(id=row["id"][:8], message=message, releasable=stands.releasable, sentence=words.sentence(stands))
+    return Decided(id=row["id"][:8], message=message, releasable=stands.releasable, sentence=verdict.sentence(stands))
 
 
 def registered(version: Version, run: Run) -> Registered:

@@ -53,6 +53,6 @@ def difference_svg(value: float, low: float | None, high: float | None, span: fl
         parts += [f'<path d="M{end:.1f},5V{HEIGHT - 5}" stroke="var(--ink, #16202e)" fill="none"/>' for end in ends]
     parts.append(f'<circle cx="{at(value):.1f}" cy="{_MIDDLE}" r="3.8" fill="var(--ink, #16202e)"/>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="difference" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="effect" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" aria-hidden="true">{"".join(parts)}</svg>'
     )

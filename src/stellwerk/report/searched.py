@@ -68,7 +68,9 @@ def searched(
     room = max((max(heights) - min(heights)) * 0.2, 0.05)
     across = alt.Scale(domain=[max(min(ends) - margin, 0.0), max(ends) + margin], nice=False, zero=False)
     up = alt.Scale(domain=[max(min(heights) - room, 0.0), min(max(heights) + room, 1.08)], nice=False, zero=False)
-    axis = alt.Axis(tickCount=4, domain=False, ticks=False, labelExpr="format(datum.value * 100, ',.3~r') + ' %'")
+    axis = alt.Axis(
+        tickCount=4, domain=False, ticks=False, titlePadding=14, labelExpr="format(datum.value * 100, ',.3~r') + ' %'"
+    )
     x = alt.X("x:Q", scale=across, title=x_title, axis=alt.Axis(tickCount=6, grid=False))
     y = alt.Y("y:Q", scale=up, title=y_title, axis=axis)
     layers: list[Any] = []
@@ -88,6 +90,6 @@ def searched(
         if rows:
             points = inline(rows).mark_point(shape=shape, size=size, color=colour, filled=filled, opacity=1, strokeWidth=1.6)
             layers.append(points.encode(x=x, y=y))
-            text = inline(rows).mark_text(dy=-12 if role != "baseline" else 15, color=INK, fontSize=11)
+            text = inline(rows).mark_text(dy=15 if role == "seed" else -12, color=INK, fontSize=11)
             layers.append(text.encode(x=x, y=y, text="text:N"))
     return finished(layers, WIDTH, HEIGHT, label, language)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 ENDED = ("done", "failed", "cancelled")
-ABOVE = ("doors", "demo", "upkeep", "release", "findings", "gateway", "access", "jobs")
+ABOVE = ("doors", "demo", "upkeep", "release", "standing", "findings", "gateway", "access", "jobs")
 
 
 class Conflict(UserError):

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 PERSONS = (403, 413, 429)  # refusals of requests that are well formed, so that a page can be made of them
-PAGES = ("start", "systems", "releases", "findings", "jobs", "forms", "runs", "assets", "data", "rating", "entry")
+PAGES = (
+    "start", "systems", "releases", "findings", "jobs", "forms", "runs", "assets", "data",
+    "rating", "prompts", "optimisations", "evaluations", "matrix", "comparisons", "entry",
+)  # fmt: skip
 
 
 def build(workspace: Workspace, policy: guard.Policy) -> FastAPI:

@@ -27,10 +27,10 @@ from stellwerk.errors import StellwerkError, UserError
 from stellwerk.operation import Operation, Ref, find, load_all
 from stellwerk.record import lineage, tables
 from stellwerk.record.describing import VersionReport
-from stellwerk.release.words import kind_word
 from stellwerk.report import words
 from stellwerk.report.tables import tables_of
 from stellwerk.runs import execution
+from stellwerk.standing.words import kind_word
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Version
@@ -133,7 +133,7 @@ def show_version(request: Request, kind: str, name: str, number: int, changed: s
 def signals(request: Request, kind: str, name: str, number: int) -> Response:
     """The systems that rest on a version with the signals that concern it, as a part of its page."""
     from stellwerk.doors.web.overview import line
-    from stellwerk.release.standing import names, standing
+    from stellwerk.standing.standing import names, standing
 
     workspace = workspace_of(request)
     version = _version(workspace, kind, name, number)

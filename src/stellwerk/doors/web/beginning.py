@@ -117,7 +117,7 @@ def write_system(
     binds: Annotated[list[str] | None, Form()] = None, do: Text = "show",
 ) -> Response:  # fmt: skip
     """Show the file of a system, or write it."""
-    from stellwerk.release.spec import System
+    from stellwerk.standing.spec import System
 
     fields = {"title": title, "purpose": purpose, "owner": owner, "role": role, "binds": binds or []}
     draft = drafts.Draft("systems", name, System, fields)
@@ -137,7 +137,7 @@ def write_service(
 ) -> Response:  # fmt: skip
     """Show the files of a bought tool and of the AI system that it makes, or write them and have the tool registered."""
     from stellwerk.release.services import Service
-    from stellwerk.release.spec import System
+    from stellwerk.standing.spec import System
 
     known = {"purpose": purpose, "owner": owner}
     bought = {

@@ -19,9 +19,9 @@ from stellwerk.errors import UserError
 from stellwerk.operation import find, load, packages
 from stellwerk.operations import JobLine
 from stellwerk.record import assets
-from stellwerk.release.words import kind_word
 from stellwerk.report import words
 from stellwerk.runs import execution
+from stellwerk.standing.words import kind_word
 
 if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
@@ -76,7 +76,7 @@ def show(request: Request, job: str) -> Response:
 @router.get("/jobs/{job}/signals")
 def signals(request: Request, job: str) -> Response:
     """The job's signals over all systems, as a part of its page."""
-    from stellwerk.release.standing import names, standing
+    from stellwerk.standing.standing import names, standing
 
     workspace = workspace_of(request)
     _job(workspace, job)

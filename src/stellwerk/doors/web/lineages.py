@@ -8,8 +8,8 @@ from stellwerk.doors.web.overview import address_of
 from stellwerk.record import lineage, tables
 from stellwerk.record.lineage import Family
 from stellwerk.record.record import Record, Version
-from stellwerk.release.words import kind_word
 from stellwerk.report.words import Language
+from stellwerk.standing.words import kind_word
 
 RELEASED = "released"
 

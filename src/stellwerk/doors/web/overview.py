@@ -19,16 +19,16 @@ from stellwerk.errors import UserError
 from stellwerk.gates import Signal, State, Waiver
 from stellwerk.jobs import JOBS
 from stellwerk.operation import find
-from stellwerk.release import derived
-from stellwerk.release import words as release_words
 from stellwerk.report.interval import Reading, reading_svg, reading_text, threshold_text
 from stellwerk.report.words import date
+from stellwerk.standing import derived
+from stellwerk.standing import words as release_words
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from stellwerk.release.mending import Mend
-    from stellwerk.release.standing import Standing
+    from stellwerk.standing.standing import Standing
     from stellwerk.workspace import Workspace
 
 
@@ -166,7 +166,7 @@ def overview(request: Request, workspace: Workspace, name: str, *, timed: bool =
         timed: whether to say how long mending takes.
     """
     from stellwerk.release import mending
-    from stellwerk.release.standing import standing
+    from stellwerk.standing.standing import standing
 
     titles = job_titles(request)
     try:
@@ -175,7 +175,7 @@ def overview(request: Request, workspace: Workspace, name: str, *, timed: bool =
         route = [Station(job, title, None) for job, title in titles.items()]
         return Overview(name, name, None, str(error), text(request, "The file of this system has a mistake."), route, [], [])
     mends = mending.mends(workspace, found, language_of(request), timed=timed)
-    route = [Station(job, titles.get(job, job), state) for job, state in found.jobs.items()]
+    route = [Station(job, titles.get(job, job), state) for job, state in found.by_job(job.name for job in JOBS).items()]
     shown = [line(request, workspace, found, signal, mends) for signal in found.signals]
     return Overview(name, found.spec.title or name, found, "", verdict(request, found), route, shown, mends)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from stellwerk.record import tables
-from stellwerk.report.interval import Reading, reading_svg
+from stellwerk.report.shares import share_svg
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Record, Version
@@ -57,7 +57,7 @@ class Tested:
     def picture(self) -> str:
         """The share with its interval as a small bar."""
         row = self.passed
-        return reading_svg(Reading(value=row["value"], low=row["low"], high=row["high"], unit="share"))
+        return share_svg(row["value"], row["low"], row["high"])
 
 
 def tests_of(record: Record, versions: list[Version]) -> list[Tested]:

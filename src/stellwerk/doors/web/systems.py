@@ -44,7 +44,7 @@ def show(request: Request, name: str, gate: str = "", asset: str = "") -> Respon
 def mend(request: Request, name: str, gate: str = Form(""), back: str = Form("/")) -> Response:
     """Start the runs that would mend one gate, or all of them."""
     from stellwerk.release import mending
-    from stellwerk.release.standing import standing
+    from stellwerk.standing.standing import standing
 
     guard.require(request, find("mend"))
     workspace = workspace_of(request)

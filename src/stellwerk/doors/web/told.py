@@ -25,6 +25,9 @@ SHAPES: Final = (
     "no value twice",
     "one of %(count)s values",
     "assigned",
+    "never tested",
+    "changed since %(ref)s was tested",
+    "tested with %(ref)s, now there is %(other)s",
 )
 """Each is a text of the catalogue too; the first that fits is taken."""
 

@@ -50,7 +50,7 @@ def series(found: VersionList) -> list[Series]:
 
 def thresholds(workspace: Workspace, kind: str, name: str) -> dict[str, Bounds]:
     """What the gates of the systems here ask of an asset, by metric; of several systems the first one's."""
-    from stellwerk.release.standing import names, standing
+    from stellwerk.standing.standing import names, standing
 
     found: dict[str, Bounds] = {}
     for system in names(workspace):

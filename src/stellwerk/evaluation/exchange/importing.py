@@ -43,6 +43,8 @@ def import_suite(workspace: Workspace, file: Path, name: str, format: str, *, ov
     path = workspace.root / FOLDER / f"{name}.yaml"
     if path.exists() and not overwrite:
         raise UserError(f"there is a suite {name} already; give another name, or say overwrite")
+    if (workspace.root / FOLDER / name).exists() and not path.exists():
+        raise UserError(f"there is a folder {FOLDER}/{name} of something else already; give another name, or remove it")
     taken = _reader(format)(file, name)
     count = _write(workspace, name, taken)
     left_out = taken.left_out

@@ -6,8 +6,10 @@ Newer logs are zips whose files are compressed by Zstandard, which Python's zipf
 from __future__ import annotations
 
 import json
+import lzma
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,10 @@ from stellwerk.errors import MissingExtra, UserError
 
 ZSTANDARD = 93  # the method's number in zips
 MAXIMUM_BYTES = 64 * 2**20  # of one file in the zip, decompressed
+MOST_BYTES = 16 * MAXIMUM_BYTES  # of all of them
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+# What zipfile and json say of a broken, locked or oddly packed log; the last two are RuntimeErrors too.
+_BROKEN = (zipfile.BadZipFile, ValueError, struct.error, EOFError, zlib.error, lzma.LZMAError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,14 @@ def cases(file: Path) -> Iterator[LoggedCase]:
     found: dict[str, LoggedCase] = {}
     for sample in samples(file):
         key = str(sample.get("id"))
-        answer = _completion(sample)
-        if key in found:
-            found[key].answers.append(answer)
-        else:
-            found[key] = _case(key, sample, answer)
+        try:
+            answer = _completion(sample)
+            if key in found:
+                found[key].answers.append(answer)
+            else:
+                found[key] = _case(key, sample, answer)
+        except (AttributeError, TypeError, LookupError):
+            raise UserError(f"{file} has a sample that is not as inspect_ai writes it: id {key[:40]!r}; mend the log") from None
     yield from found.values()
 
 
@@ -79,16 +87,18 @@ def _of_zip(opened: IO[bytes], file: Path) -> Iterator[dict[str, Any]]:
             inside = [info for info in log.infolist() if info.filename.startswith("samples/")]
             if not inside and "header.json" not in log.namelist():
                 raise UserError(f"{file} is a zip, but no log of inspect_ai; give what `inspect eval` wrote")
+            if sum(info.file_size for info in inside) > MOST_BYTES:
+                raise UserError(f"{file} holds over {MOST_BYTES >> 20} MiB; write a log of fewer samples")
             for info in inside:
                 found = json.loads(_content(log, opened, info, file))
                 yield _checked(found, f"{file}, {info.filename}")
-    except (zipfile.BadZipFile, json.JSONDecodeError, struct.error, EOFError):
-        raise UserError(f"{file} is broken; give a log that inspect_ai can read") from None
+    except _BROKEN:
+        raise UserError(f"{file} is broken or locked; give a log that inspect_ai can read") from None
 
 
 def _of_json(file: Path) -> Iterator[dict[str, Any]]:
-    if file.stat().st_size > 16 * MAXIMUM_BYTES:
-        raise UserError(f"{file} has over {16 * MAXIMUM_BYTES // 2**20} MiB; convert it with: inspect log convert --to eval")
+    if file.stat().st_size > MOST_BYTES:
+        raise UserError(f"{file} has over {MOST_BYTES >> 20} MiB; convert it with: inspect log convert --to eval")
     try:
         found = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
@@ -106,7 +116,7 @@ def _content(log: zipfile.ZipFile, opened: IO[bytes], info: zipfile.ZipInfo, fil
     if info.compress_type == ZSTANDARD:
         return _unpacked(_raw(opened, info), info)
     with log.open(info) as entry:
-        return entry.read(MAXIMUM_BYTES)
+        return entry.read(info.file_size)
 
 
 def _raw(opened: IO[bytes], info: zipfile.ZipInfo) -> bytes:

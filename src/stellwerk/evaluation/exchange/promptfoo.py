@@ -123,15 +123,20 @@ class _Taking:
         if "://" in plain_name or not plain_name.lower().endswith(_CASES):
             self.left_out.append(f"{name}: tests that are not in a CSV, JSON or YAML file")
             return
-        found = (
-            sorted(self.folder.glob(plain_name)) if any(sign in plain_name for sign in "*?[") else [self.folder / plain_name]
-        )
-        for path in found:
+        for path in self._named(plain_name):
             if path.suffix.lower() in (".yaml", ".yml", ".json"):
                 value = parse(read_text(path), path.name).value
                 yield from self.tests(value.get("tests") if isinstance(value, dict) else value, f"{path.name}, test")
             else:
-                yield self._copied(str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path))
+                yield self._copied(path.relative_to(self.folder).as_posix())
+
+    def _named(self, name: str) -> list[Path]:
+        """The files of a name, or of a pattern of names."""
+        if not any(sign in name for sign in "*?["):
+            return [self._path(name)]
+        if name.startswith("/"):
+            raise UserError(f"the configuration refers to {name}, which is outside its folder; put the files into it")
+        return [self._path(str(path)) for path in sorted(self.folder.glob(name)) if path.is_file()]
 
     def _vars_file(self, name: str, where: str) -> dict[str, Any]:
         value = parse(read_text(self._path(name.removeprefix(SIGN))), name).value

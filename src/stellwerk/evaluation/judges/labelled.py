@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from stellwerk.errors import UserError
+from stellwerk.evaluation.suites.loading import within
 from stellwerk.record.journal import canonical
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def rows_of(workspace: Workspace, name: str) -> Iterator[tuple[str, dict[str, An
         UserError: it is not there, outside of the workspace, too large, or a line of it is no JSON.
     """
     path = (workspace.root / name).resolve()
-    if not path.is_relative_to(workspace.root) or not path.is_file():
+    if not within(workspace.root, path) or not path.is_file():
         raise UserError(f"file is {name!r}, but the workspace has no such file; give its path from {workspace.root.name}/")
     if path.stat().st_size > MOST_BYTES:
         raise UserError(f"{name} has over {MOST_BYTES // 2**20} MiB; what people judge is a few hundred cases")

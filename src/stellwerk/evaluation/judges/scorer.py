@@ -49,7 +49,7 @@ class Prepared:
             if not expected:
                 return unscored("judge_no_expected", judge=self.version.ref)
             return await self._compared(asked, expected)
-        client = await self.tools.client(self.judge.model)
+        client = await self.tools.client(self.judge.model, self.judge.model_spec)
         said = await asking.answer(client, self._task(), self.judge.params, question(asked), asked.text, expected or None)
         if said.verdict is None:
             return self._none(said)
@@ -65,7 +65,7 @@ class Prepared:
 
     async def _compared(self, asked: Asked, expected: str) -> Outcome:
         """Better than the expected answer is 1, as good is a half; in both orders, or it is even."""
-        client = await self.tools.client(self.judge.model)
+        client = await self.tools.client(self.judge.model, self.judge.model_spec)
         both = await asking.pair(client, self._task(), self.judge.params, question(asked), asked.text, expected)
         if both.verdict is None:
             return self._none(both.first if both.first.verdict is None else both.second)

@@ -12,13 +12,13 @@ from stellwerk.evaluation.scorers.outcome import Asked, Outcome, nfc, yes_no
 _ABBREVIATION = (
     r"(?<!\bz\.B)(?<!\bd\.h)(?<!\bu\.a)(?<!\bbzw)(?<!\bca)(?<!\bNr)(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\be\.g)(?<!\bi\.e)"
 )
-_SENTENCE = re.compile(rf"[^.!?…]*{_ABBREVIATION}(?<!\b\d)[.!?…]+(?=[\s\"'»“”)\]]|\Z)|\S[^.!?…]*\Z")
+_END = re.compile(rf"(?<![.!?…]){_ABBREVIATION}(?<!\b\d)[.!?…]++(?=[\s\"'»“”)\]]|\Z)")  # linear, whatever an answer holds
 _BULLET = re.compile(r"^[ \t]*(?:[*+•–-]|\d{1,3}[.)])[ \t]+\S", re.M)
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 UNITS: Mapping[str, Callable[[str], int]] = {
     "words": lambda text: len(text.split()),
     "characters": len,
-    "sentences": lambda text: sum(1 for found in _SENTENCE.finditer(text) if re.search(r"\w", found[0])),
+    "sentences": lambda text: sum(1 for part in _END.split(text) if re.search(r"\w", part)),
     "paragraphs": lambda text: sum(1 for part in _PARAGRAPH.split(text) if part.strip()),
     "lines": lambda text: sum(1 for line in text.splitlines() if line.strip()),
     "bullets": lambda text: len(_BULLET.findall(text)),

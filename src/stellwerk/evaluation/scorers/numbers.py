@@ -5,6 +5,7 @@ A number that both notations read, such as 1.234, is taken as either: the check 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 
@@ -68,7 +69,7 @@ def _readings(body: str) -> list[float]:
         if len(parts) > 1 and (not 1 <= len(parts[0]) <= 3 or any(len(part) != 3 for part in parts[1:])):
             continue
         found.append(float(f"{''.join(parts)}.{rest or 0}"))
-    return list(dict.fromkeys(found))
+    return [value for value in dict.fromkeys(found) if math.isfinite(value)]
 
 
 def _wanted(check: Check) -> float | None:

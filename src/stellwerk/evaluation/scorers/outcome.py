@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stellwerk.evaluation.case import Answer, Case, Check
+from stellwerk.llm.prompts.rendering import clean
 
 if TYPE_CHECKING:
     from stellwerk.evaluation.scorers.tools import Tools
@@ -62,8 +63,8 @@ Problem = Callable[[Check], str | None]  # what is wrong with a check as it is w
 
 
 def nfc(text: str) -> str:
-    """Text in Unicode's NFC."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    """Text in Unicode's NFC; halves of surrogate pairs, which no encoding has, become the sign for what cannot be shown."""
+    return text if text.isascii() else unicodedata.normalize("NFC", clean(text))
 
 
 def inputs_text(case: Case) -> str:

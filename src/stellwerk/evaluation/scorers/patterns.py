@@ -70,6 +70,6 @@ def _compiled(pattern: str) -> Callable[[str], bool] | None:
     options.max_mem = 16 << 20
     try:
         compiled = re2.compile(pattern, options)
-    except re2.error:
+    except (re2.error, UnicodeError):
         return None
     return lambda text: compiled.search(text) is not None

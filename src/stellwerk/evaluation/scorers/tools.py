@@ -9,6 +9,7 @@ from stellwerk.errors import UserError
 
 if TYPE_CHECKING:
     from stellwerk.llm.chat import ChatClient
+    from stellwerk.llm.spec import ModelSpec
     from stellwerk.run import Run
     from stellwerk.workspace import Workspace
 
@@ -20,12 +21,14 @@ class Tools:
         workspace: None where no check needs a model.
         run: spends the money.
         embedder: the model that embeds where a check names none.
+        simulated: whether a model that was asked makes its answers up by a plan.
     """
 
     def __init__(self, workspace: Workspace | None = None, run: Run | None = None, embedder: str | None = None) -> None:
         self.workspace = workspace
         self.run = run
         self.embedder = embedder
+        self.simulated = False
         self._clients: dict[str, ChatClient] = {}
         self._vectors: dict[tuple[str, str], list[float]] = {}
         self._stack = AsyncExitStack()
@@ -37,20 +40,26 @@ class Tools:
         self._clients.clear()
         await self._stack.aclose()
 
-    async def client(self, name: str) -> ChatClient:
+    async def client(self, name: str, spec: ModelSpec | None = None) -> ChatClient:
         """The client of a model, opened at its first use.
+
+        Args:
+            name: of the model.
+            spec: its file as somebody keeps it, such as a version of a judge; as it is now if left out.
 
         Raises:
             UserError: there is no such model, or it may not be called.
         """
-        if name not in self._clients:
+        key = name if spec is None else f"{name}\0{spec.model_dump_json()}"
+        if key not in self._clients:
             from stellwerk.llm.models import of
             from stellwerk.llm.opening import open_model
 
-            known, spec = of(self._workspace(name), name)
-            opened = open_model(self._workspace(name), known, spec, run=self.run)
-            self._clients[name] = await self._stack.enter_async_context(opened)
-        return self._clients[name]
+            name, spec = (name, spec) if spec is not None else of(self._workspace(name), name)
+            opened = open_model(self._workspace(name), name, spec, run=self.run)
+            self._clients[key] = await self._stack.enter_async_context(opened)
+            self.simulated = self.simulated or opened.simulated
+        return self._clients[key]
 
     async def embed(self, name: str, texts: list[str], *, keep: bool = False) -> list[list[float]]:
         """A vector for each text.

@@ -57,7 +57,7 @@ def row(place: str, cells: Mapping[str, str]) -> Row:
     for each in given["assert"]:
         if metric:
             each["metric"] = metric
-    return Row(place, checked(place, given), any(name == "__expected" for name in cells))
+    return Row(place, checked(place, given), any(name == "__expected" for name in cells), data=True)
 
 
 def assertion(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHARD = 1000  # cases
 KINDS = 500  # different checks that are remembered; metrics that are named by a variable could be as many as cases
+ASKED = ("judge", "provider")  # what names the model that a check asks
 _LISTS = ("tags", "checks")  # left out where they are empty
 
 
@@ -56,9 +57,9 @@ class Tally:
             self.clusters.add(hashlib.sha256(case.cluster.encode(errors="replace")).digest()[:8])
         self.silent += not any(check.weight > 0 for check in case.checks)
         for check in case.checks:
-            key = f"{check.type}|{check.negated}|{check.metric}|{check.family}|{check.weight}|{check.config.get('provider')}"
+            config = {name: check.config[name] for name in ASKED if name in check.config}
+            key = f"{check.type}|{check.negated}|{check.metric}|{check.family}|{check.weight}|{config}"
             if key not in self.checks and len(self.checks) < KINDS:
-                config = {"provider": check.config["provider"]} if "provider" in check.config else {}
                 self.checks[key] = Check(
                     check.type, None, None, check.weight, check.metric, check.negated, check.family, config
                 )

@@ -37,8 +37,8 @@ class Files:
         for folder in (self.beside, self.root):
             path = folder / plain_name
             if path.is_file():
-                if not path.resolve().is_relative_to(self.root.resolve()):
-                    raise UserError(f"{name} is outside the workspace; put the file into it")
+                if not within(self.root, path):
+                    raise UserError(f"{name} is outside the workspace, or hidden; put the file into it, under another name")
                 return path
         raise UserError(f"there is no file {plain_name} in the workspace")
 
@@ -64,6 +64,12 @@ class Files:
             raise UserError(f"{value} is code that a file brings along, which is never run here; write down what it would give")
         text = read_text(self.path(value))
         return plain(parse(text, name).value) if ending in (".yaml", ".yml", ".json") else text.strip()
+
+
+def within(root: Path, path: Path) -> bool:
+    """Whether a file lies in a workspace where people put files: neither outside nor hidden, as record, key and .env are."""
+    found, root = path.resolve(), root.resolve()
+    return found.is_relative_to(root) and not any(part.startswith(".") for part in found.relative_to(root).parts)
 
 
 def plain(value: Any) -> Any:

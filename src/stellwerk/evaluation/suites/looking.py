@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ from stellwerk.evaluation.reports import CaseLine, CasePage, CheckLine
 from stellwerk.evaluation.scorers import registry
 from stellwerk.evaluation.scorers.outcome import inputs_text, nfc
 from stellwerk.evaluation.scorers.texts import as_text, shortened
-from stellwerk.evaluation.suites import taking
+from stellwerk.evaluation.suites import keeping, taking
 
 if TYPE_CHECKING:
+    from stellwerk.record.record import Version
     from stellwerk.workspace import Workspace
 
 LONGEST = 20_000  # characters of a text that is shown
@@ -31,6 +33,8 @@ def cases(workspace: Workspace, suite: str, split: Split | None, search: str | N
     """
     found = taking.of(workspace, suite)
     numbered = enumerate(found.cases(), 1)
+    if not search and found.version is not None:
+        numbered, offset = _onward(workspace, found.version, split, offset)
     wanted = ((number, case) for number, case in numbered if split is None or case.split == split)
     if search:
         folded = nfc(search).casefold()
@@ -40,9 +44,21 @@ def cases(workspace: Workspace, suite: str, split: Split | None, search: str | N
         suite=found.ref,
         total=found.count(split),
         offset=offset,
-        cases=[_line(number, case) for number, case in page[:limit]],
+        cases=[line(number, case) for number, case in page[:limit]],
         more=len(page) > limit,
     )
+
+
+def _onward(workspace: Workspace, version: Version, split: str | None, offset: int) -> tuple[Iterator[tuple[int, Case]], int]:
+    """The cases of a version from the shard on that holds those wanted, and how many are still to skip."""
+    first, shards = 1, list(version.content["shards"])
+    while shards:
+        held = shards[0]["cases"] if split is None else shards[0]["splits"].get(split, 0)
+        if offset < held:
+            break
+        offset -= held
+        first += shards.pop(0)["cases"]
+    return enumerate(keeping.kept(workspace.store, shards), first), offset
 
 
 def _searched(case: Case) -> str:
@@ -50,7 +66,8 @@ def _searched(case: Case) -> str:
     return nfc("\n".join(parts)).casefold()
 
 
-def _line(number: int, case: Case) -> CaseLine:
+def line(number: int, case: Case) -> CaseLine:
+    """A case for people; `number` is its place in the suite, counted from 1."""
     return CaseLine(
         number=number,
         id=case.id,

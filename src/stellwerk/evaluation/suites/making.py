@@ -81,6 +81,8 @@ class Making:
         tags = tuple(dict.fromkeys([*_texts(place, test, default, "tags")]))
         language = _own(test, default, "language") or self.spec.language
         cluster = self._cluster(place, test, variables)
+        if row.data:
+            _refuse_files(place, test.assert_)
         checks = self._checks(place, test, variables, expected, tags)
         given = _own(test, default, "id")
         # Checks that hold for all are no part of it: with another one more, the cases are still the same.
@@ -124,7 +126,8 @@ class Making:
             value, metric = rendered(check.value, variables), rendered(check.metric, variables)
         except Unrendered as error:
             refuse(place, f"the value of {check.type} needs what this case does not have: {error}")
-        value = self._files.filled(value)
+        if _names_file(check.value):  # as it is written; what a variable holds is never taken for a file's name
+            value = self._files.filled(value)
         if value is check.value and metric is check.metric:
             return check
         made = replace(check, value=value, metric=metric)
@@ -249,6 +252,18 @@ def _texts(place: str, test: TestCase, default: TestCase, name: str) -> list[str
     if not isinstance(value, list):
         refuse(place, f"{name} is no list of texts")
     return [str(each) for each in value]
+
+
+def _names_file(value: Any) -> bool:
+    return any(isinstance(each, str) and each.startswith(SIGN) for each in (value if isinstance(value, list) else [value]))
+
+
+def _refuse_files(place: str, assertions: Iterable[Assertion]) -> None:
+    """Refuse checks of data that name files: data come from anywhere, and could ask for what is nobody's business."""
+    for assertion in assertions:
+        if _names_file(assertion.value):
+            refuse(place, f"the value of {assertion.type} names a file, which data may not do; write that check below checks")
+        _refuse_files(place, assertion.assert_)
 
 
 def _looks_at(assertion: Assertion, expected: Any) -> bool:

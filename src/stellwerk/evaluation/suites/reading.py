@@ -69,7 +69,7 @@ def flat(place: str, row: Mapping[str, Any], columns: Columns) -> Row:
         if name in given:
             given[name] = str(given[name])
     given["tags"] = [str(row[column]) for column in columns.tags if row[column] not in (None, "")]
-    return Row(place, checked(place, given), columns.expected is not None)
+    return Row(place, checked(place, given), columns.expected is not None, data=True)
 
 
 def checked(place: str, value: Any, lines: dict[Place, int] | None = None) -> TestCase:
@@ -169,7 +169,7 @@ def _json_lines(path: Path, name: str, columns: Columns | None) -> Iterator[Row]
                 refuse(place, "this is no JSON; expected one object on each line")
             if not isinstance(value, dict):
                 refuse(place, 'this is no object; expected one such as {"vars": {...}, "assert": [...]}')
-            yield flat(place, value, columns) if columns else Row(place, checked(place, value))
+            yield flat(place, value, columns) if columns else Row(place, checked(place, value), data=True)
 
 
 def _listed(path: Path, name: str, columns: Columns | None) -> Iterator[Row]:

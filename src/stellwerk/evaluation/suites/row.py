@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import NoReturn
 
 from stellwerk.errors import UserError
 from stellwerk.evaluation.suites.spec import TestCase
@@ -17,12 +17,13 @@ class Row:
         place: such as `cases.csv, line 7`.
         test: what was read.
         has_expected: whether its source has a right answer for each case, so that an empty one is a mistake.
+        data: whether it stands in a file of data, which nobody writes by hand and which names no further files.
     """
 
     place: str
     test: TestCase
     has_expected: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
+    data: bool = False
 
 
 def refuse(place: str, text: str) -> NoReturn:

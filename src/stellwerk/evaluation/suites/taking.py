@@ -84,6 +84,8 @@ def note(
     }
     facts |= {"epochs": spec.epochs, "dataset": source.dataset.ref if source.dataset else None}
     identity = {"cases": digest, "epochs": spec.epochs}
+    if spec.embedder is not None:
+        identity["embedder"] = spec.embedder
     version = run.output(KIND, name, identity=identity, facts=facts, content={"text": content, "file": file, "shards": shards})
     return {"version": version, "cases": tally.cases}
 

@@ -26,8 +26,11 @@ def compare(run: Run, *, split: str, repeats: int, margin: float, metric: str, t
     from stellwerk.evaluation import suites, testing
     from stellwerk.llm import models, prompts
 
-    prompts_taken = [prompts.take(run, name)[0] for name in ("first", "second")]
+    sides_taken = [prompts.take(run, name) for name in ("first", "second")]
+    prompts_taken = [version for version, _ in sides_taken]
     suite, cases = suites.take(run, "suite")
+    for _, text in sides_taken:
+        testing.refuse_unfit(cases, text)
     model = models.take(run, "model")[0]
     other = models.take(run, "second_model")[0] if two_models else model
     if prompts_taken[0].id == prompts_taken[1].id and model.id == other.id:
@@ -58,7 +61,8 @@ def _check_metric(suite: Suite, metric: str) -> None:
         UserError: there is none.
     """
     known = ["passed", "score", *pairs.SPENT]
-    known += [check.named for check in suite.checks]
+    # A check of a family that is called like it is counted among the unwanted outputs alone.
+    known += [check.named for check in suite.checks if check.named != check.family]
     known += [f"{pairs.UNWANTED}{check.family}" for check in suite.checks if check.family]
     if metric not in known:
         there = ", ".join(dict.fromkeys(known))
@@ -74,22 +78,27 @@ def note(run: Run, *, evidence: Sequence[dict[str, Any]], about: dict[str, Any])
     """Step: pair the tests and measure the difference of the metric that decides, and of all others."""
     first, second = (reporting.evidence_of(run, one) for one in evidence)
     decides = pairs.paired(first, second, about["metric"])
-    main = pairs.gain(decides, about["margin"])
+    main = pairs.gain(decides, about["margin"], decides=True)
     names = [name for name in pairs.qualities(first, second) if name != about["metric"]]
     others = pairs.family([p for name in names if (p := pairs.tried(first, second, name))])
-    others += [pairs.gain(p) for name in pairs.SPENT if (p := pairs.tried(first, second, name))]
-    whole = bool(first.about["complete"] and second.about["complete"])
+    spent = [name for name in pairs.SPENT if name != about["metric"]]
+    others += [pairs.gain(p) for name in spent if (p := pairs.tried(first, second, name))]
+    # Without an interval, as of a single cluster, a gate would take it for a count of all there is.
+    whole = bool(first.about["complete"] and second.about["complete"]) and main.low is not None
+    metric = about["metric"]
     run.measure(
-        "difference",
+        # Of another metric it is another measurement: a gate on one must not be passed by the other.
+        "difference" if metric == "passed" else f"difference.{metric}",
         main.difference,
         n=main.n,
         low=main.low,
         high=main.high,
-        unit="share",
+        unit="" if metric in pairs.SPENT else "share",
         subjects=[run.record.resolve(reference) for reference in second.about["subjects"]],
-        instruments=[run.record.resolve(reference) for reference in second.about["instruments"]],
+        # What it was compared with is an instrument, so that a gate can say against what.
+        instruments=reporting.instruments(run, first, second),
         complete=whole,
-        details={"metric": about["metric"], "against": first.about["subjects"], "verdict": main.verdict, "p": main.p},
+        details={"metric": metric, "against": first.about["subjects"], "verdict": main.verdict, "p": main.p},
     )
     verdict = pairs.verdict(decides, about["margin"])
     return {

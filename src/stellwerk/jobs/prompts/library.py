@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from stellwerk.errors import UserError
-from stellwerk.jobs.prompts.asking import KIND, SYSTEMS
 from stellwerk.jobs.prompts.reports import Library, PromptLine
 from stellwerk.llm.prompts import FOLDER, SUFFIX, Prompt, read, versions
 from stellwerk.llm.prompts.tokens import estimate
+from stellwerk.llm.prompts.versions import KIND
 from stellwerk.record import tables
-from stellwerk.specfile import parse, read_text
+from stellwerk.specfile import read_text
+from stellwerk.standing import spec
 
 if TYPE_CHECKING:
     from stellwerk.record.record import Version
@@ -104,14 +105,13 @@ def _stale(workspace: Workspace, prompt: Prompt | None, there: list[Version], te
 def _used(workspace: Workspace) -> dict[str, list[str]]:
     """By prompt, the systems that bind it; one whose file cannot be read binds nothing here, and is told of elsewhere."""
     found: dict[str, list[str]] = {}
-    for system in workspace.specs(SYSTEMS):
+    for system in spec.names(workspace):
         try:
-            value = parse(read_text(workspace.spec_path(SYSTEMS, system)), system).value
+            bound = spec.binds(spec.read(workspace, system))
         except UserError:
             continue
-        binds = value.get("binds") if isinstance(value, dict) else None
-        for bound in binds if isinstance(binds, list) else ():
-            kind, _, name = str(bound).partition("@")[0].partition("/")
+        for reference in bound:
+            kind, _, name = spec.asset_of(reference).partition("/")
             if kind == KIND and system not in found.setdefault(name, []):
                 found[name].append(system)
     return found

@@ -77,7 +77,7 @@ def search(run: Run, *, named: dict[str, str], calls: int, tokens: int | None, s
             seed=seed,
         )
         candidates = gepa.run()
-        proposals, refused, taught = rules.valid, dict(rules.refused), writer.calls
+        proposals, refused, taught = len(rules.usable), dict(rules.refused), writer.calls
         nearest = Nearest(teachers(dev))
         cheap = Baselines(
             bench=ready.bench,
@@ -91,7 +91,7 @@ def search(run: Run, *, named: dict[str, str], calls: int, tokens: int | None, s
             seed=candidates[0],
         )
         baselines = cheap.run() if proposals else []
-        simulated = ready.client.simulated or ready.writer.simulated
+        simulated = ready.client.simulated or ready.writer.simulated or ready.tools.simulated
         history = run.store.put(gzip.compress(ready.bench.history(), 3, mtime=0))
     texts = sorted({one.text for one in (*candidates, *baselines)})
     return {
@@ -104,6 +104,7 @@ def search(run: Run, *, named: dict[str, str], calls: int, tokens: int | None, s
         "proposals": proposals,
         "refused": refused,
         "taught": taught,
+        "asked": writer.calls,
         "limit": limit,
         "cases": {"teach": len(dev), "choose": len(val)},
         "simulated": simulated,
@@ -130,18 +131,17 @@ def _proven(
         content = reporting.file_of(run, base, rival.text)
         sides.append(heldout.tested_baseline(run, base, content, rival.origin, rival.examples, limit))
     inputs = [base.prompt, result, base.model, base.suite]
-    proof = run.step("prove", prove, inputs=inputs, sides=[reporting.plain(side) for side in sides], result=result.ref)
+    proof = run.step("prove", prove, inputs=inputs, sides=[reporting.plain(side) for side in sides])
     return _report(run, base, found, candidates, baselines, (result, chosen, rival, sides, proof, save))
 
 
-def prove(run: Run, *, sides: list[dict[str, Any]], result: str) -> dict[str, Any]:
+def prove(run: Run, *, sides: list[dict[str, Any]]) -> dict[str, Any]:
     """Step: the gain on cases held out, against the beginning and against the best baseline, adjusted together."""
     first, second, *rest = [reporting.evidence_of(run, side) for side in sides]
     others = [first, *rest]
     gains = pairs.family([pairs.paired(other, second, "score") for other in others])
     gains = [g.model_copy(update={"against": o.about["target"]}) for g, o in zip(gains, others, strict=True)]
-    version = run.record.resolve(result, "prompt")
-    instruments = [run.record.resolve(reference) for reference in second.about["instruments"]]
+    subjects = [run.record.resolve(reference) for reference in second.about["subjects"]]
     for name, gain in zip(("gain", "gain_over_baseline"), gains, strict=False):
         run.measure(
             name,
@@ -150,13 +150,19 @@ def prove(run: Run, *, sides: list[dict[str, Any]], result: str) -> dict[str, An
             low=gain.low,
             high=gain.high,
             unit="share",
-            complete=second.about["limit"] is None,
-            subjects=[version],
-            instruments=instruments,
+            complete=second.about["limit"] is None and gain.low is not None,
+            subjects=subjects,
+            instruments=reporting.instruments(run, first, second),
             details={"p": gain.p, "verdict": gain.verdict, "simulated": second.simulated},
         )
     spent = [pairs.gain(p) for name in ("input", "cost") if (p := pairs.tried(first, second, name))]
-    return {"gains": [gain.model_dump() for gain in gains], "spent": [gain.model_dump() for gain in spent]}
+    left_out = pairs.paired(first, second, "score").left_out
+    return {
+        "gains": [gain.model_dump() for gain in gains],
+        "harms": [harm.model_dump() for harm in pairs.harms(first, second)],
+        "spent": [gain.model_dump() for gain in spent],
+        "left_out": left_out,
+    }
 
 
 def _plain(one: Candidate, texts: list[str]) -> dict[str, Any]:
@@ -174,10 +180,12 @@ def _no_proposal(base: Ground, found: dict[str, Any]) -> str:
 def _report(
     run: Run, base: Ground, found: dict[str, Any], candidates: list[Candidate], baselines: list[Candidate], proven: Any
 ) -> Optimisation:
-    result, chosen, rival, sides, proof, save = proven or (None, None, None, [], {"gains": [], "spent": []}, None)
-    gains = [Gain(**gain) for gain in proof["gains"]]
+    nothing: dict[str, Any] = {"gains": [], "harms": [], "spent": [], "left_out": 0}
+    result, chosen, rival, sides, proof, save = proven or (None, None, None, [], nothing, None)
+    gains, harms = ([Gain(**gain) for gain in proof[name]] for name in ("gains", "harms"))
     seed = candidates[0]
-    file = reporting.save(run, base, chosen.text, save) if chosen and save and gains[0].verdict != "worse" else None
+    is_worse = any(one.verdict == "worse" for one in (*gains[:1], *harms))
+    file = reporting.save(run, base, chosen.text, save) if chosen and save and not is_worse else None
     baseline = rival.origin if rival is not None and rival.origin != "seed" else None
     return Optimisation(
         message=_message(base, seed, result, gains, baseline, found),
@@ -187,10 +195,11 @@ def _report(
         verdict=gains[0].verdict if gains else None,
         verdict_baseline=gains[1].verdict if len(gains) > 1 else None,
         baseline=baseline,
-        gains=gains + [Gain(**gain) for gain in proof["spent"]],
+        gains=gains + harms + [Gain(**gain) for gain in proof["spent"]],
         calls=found["calls"],
         calls_baselines=found["calls_baselines"],
         calls_proof=sum(len(side) for side in sides),
+        calls_writer=found["asked"],
         proposals=found["proposals"],
         refused=found["refused"],
         tokens_before=seed.tokens,
@@ -201,7 +210,7 @@ def _report(
         candidates=[reporting.line(one) for one in candidates],
         baselines=[reporting.line(one, number) for number, one in enumerate(baselines, 1)],
         diff=reporting.diff(seed.text, chosen.text) if chosen else [],
-        notes=list(_notes(found, gains, baseline)),
+        notes=list(_notes(found, gains, harms, baseline, proof["left_out"])),
         next=_next(run, base, result, file),
     )
 
@@ -217,9 +226,14 @@ def _message(base: Ground, seed: Candidate, result: Any, gains: list[Gain], base
     return f"{told}; {reporting.SAID[gains[1].verdict or 'undecided']} against the best baseline ({baseline})"
 
 
-def _notes(found: dict[str, Any], gains: list[Gain], baseline: str | None) -> Any:
+def _notes(found: dict[str, Any], gains: list[Gain], harms: list[Gain], baseline: str | None, left_out: int) -> Any:
     if found["simulated"]:
         yield reporting.SIMULATED
+    for harm in harms:
+        if harm.verdict == "worse":
+            yield f"{harm.metric} rises on cases held out: {harm.first:.1%} -> {harm.second:.1%}; so no file was written."
+    if left_out:
+        yield reporting.left_out(left_out)
     if gains and gains[0].verdict == "undecided":
         yield "The gain is not proven: the cases held out do not tell. See how many it needs with stellwerk evaluation power."
     if baseline is not None and gains[1].difference <= 0:

@@ -11,38 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.prompts import asking as asked
-from stellwerk.jobs.prompts import proving
-from stellwerk.jobs.prompts.asking import KIND, Asking
+from stellwerk.jobs.prompts.asking import Asking
 from stellwerk.jobs.prompts.reports import GateState, Promotion
 from stellwerk.llm import prompts
+from stellwerk.llm.prompts.versions import KIND
+from stellwerk.record.record import asset_id
+from stellwerk.standing import words
+from stellwerk.standing.derived import FINDINGS, is_derived
 from stellwerk.workspace import NAME
 
 if TYPE_CHECKING:
     from stellwerk.gates import Signal
     from stellwerk.record.record import Version
     from stellwerk.run import Run
-
-STATES = {"clear": "clear", "stop": "stopped", "caution": "at caution", "dark": "without evidence"}
-_WHY = {
-    "inside": "measured {value}, required is {threshold}",
-    "outside": "measured {value}, but required is {threshold}",
-    "interval": "measured {value}, but it may as well be {bounds}, and required is {threshold}",
-    "few": "it rests on {n} cases, and {wanted} are required",
-    "fewer": "it rests on {n} cases, and failed on {more}",
-    "expired": "the measurement is older than {days:g} days",
-    "unpinned": "the provider of {subject} may have changed it since it was probed",
-    "waived": "{person} lets it pass until {until}",
-    "never": "never measured on {now}",
-    "older": "measured on {measured}, now {now}",
-    "instrument": "measured with {measured}, but required is a measurement with {now}",
-    "definition": "measured by version {measured} of the metric's definition, now version {now}",
-    "others": "measured together with {measured}, now {now}",
-    "incomplete": "measured on part of the cases only, which never counts",
-    "no_value": "the measurement gave no value",
-    "nothing": "no {kind} is bound that it could be measured with",
-    "unresolved": "there is no {instrument} to measure it with",
-    "unbound": "{reference} is not in the record",
-}
 
 
 def promote(run: Run, *, alias: str, system: str | None, reason: str) -> Promotion:
@@ -73,11 +54,7 @@ def decide(run: Run, *, version: str, alias: str, system: str | None, reason: st
     one = run.version(version)
     now = datetime.now(UTC)
     before = run.record.aliases(one).get(alias)
-    states = [
-        (party, signal)
-        for party in asked.asking(run.workspace, one, alias, system)
-        for signal in proving.signals(run.record, one, party, now)
-    ]
+    states = [(party, signal) for party in asked.asking(run.workspace, one, alias, system, now) for signal in party.signals]
     reasons = [_reason(run, one, party, signal) for party, signal in states if not signal.passes]
     if not any(signal.gate.severity == "error" for _, signal in states):
         reasons.append(
@@ -86,7 +63,7 @@ def decide(run: Run, *, version: str, alias: str, system: str | None, reason: st
         )
     moved = not reasons
     if moved:
-        run.write(lambda transaction: transaction.move_alias(proving.asset_id(KIND, one.name), alias, one.id, run.id))
+        run.write(lambda transaction: transaction.move_alias(asset_id(KIND, one.name), alias, one.id, run.id))
     was = run.version(before).ref if before else None
     report = Promotion(
         prompt=one.ref, alias=alias, moved=moved, before=was, now=one.ref if moved else was,
@@ -104,62 +81,41 @@ def _message(version: Version, alias: str, moved: bool, before: str | None) -> s
 
 
 def _reason(run: Run, version: Version, party: Asking, signal: Signal) -> str:
-    """Why a gate does not pass, and the command that measures what is missing."""
-    gate = signal.gate
-    command = _command(run, version, party, signal)
+    """Why a gate does not pass, and what would change that."""
+    gate, command = signal.gate, _command(run, version, party, signal)
     more = " on more cases" if signal.why in ("interval", "few", "fewer") else ""
     then = f"; measure it{more} with: {command}" if command else _advice(signal, version)
     if command and signal.why == "never" and gate.metric.startswith("unwanted"):
         then += ", with a suite that names families under unwanted"
-    return f"{gate.name} of {party.of} is {STATES[signal.state]}: {_why(signal)}{then}"
+    return f"{gate.name} of {party.of} is {words.STATES[signal.state]}: {words.reason(signal)}{then}"
 
 
 def _advice(signal: Signal, version: Version) -> str:
-    if signal.gate.metric.startswith(proving.FACTS) and signal.measurement is not None:
-        missing = ", ".join(signal.measurement.details.get("missing", ()))
+    """What a person can do where measuring does not help."""
+    details = signal.measurement.details if signal.measurement is not None else {}
+    if missing := ", ".join(details.get("missing", ())):
         return f"; write {missing} under metadata.stellwerk in prompts/{version.name}.prompty"
-    if signal.why == "outside":
+    if signal.gate.metric == FINDINGS:
+        return "; see them with: stellwerk findings list --status open"
+    if signal.why == "outside" and not is_derived(signal.gate.metric):
         return "; measuring the same again gives the same, so change the prompt, or the gate with a reason"
     return ""
-
-
-def _why(signal: Signal) -> str:
-    m, gate = signal.measurement, signal.gate
-    low = f"at least {gate.min:g}" if gate.min is not None else ""
-    high = f"at most {gate.max:g}" if gate.max is not None else ""
-    outside = [bound for bound in ((m.low, m.high) if m else ()) if bound is not None and not gate.holds(bound)]
-    facts = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else fact for name, fact in signal.facts.items()}
-    known: dict[str, Any] = {
-        "threshold": " and ".join(part for part in (low, high) if part),
-        "value": _number(m.value if m else None),
-        "bounds": " or ".join(map(_number, outside)),
-        **facts,
-    }
-    if signal.waiver is not None:
-        known |= {"person": signal.waiver.person, "until": signal.waiver.until[:10]}
-    return _WHY[signal.why].format(**known)
-
-
-def _number(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.4g}"
 
 
 def _command(run: Run, version: Version, party: Asking, signal: Signal) -> str | None:
     """The command that measures what a gate asks for; None where measuring again would not help, or nobody says with what."""
     gate = signal.gate
-    if gate.by is None or signal.why in ("outside", "waived", "unbound", "inside"):
+    if not gate.by or is_derived(gate.metric) or signal.why in ("outside", "waived", "unbound", "inside"):
         return None
-    if signal.why == "nothing" and party.binds is not None:
+    if signal.why == "nothing" and party.is_system:
         return None  # the system has to bind something first
-    if gate.by != "prompts.test":
-        return None if gate.metric.startswith(proving.FACTS) else f"stellwerk {gate.by.replace('.', ' ')} {version.ref}"
+    if "prompts.test" not in gate.by:
+        return f"stellwerk {gate.by[0].replace('.', ' ')} {version.ref}"
     suite = next((name.removeprefix("suite/") for name in gate.with_ if name.startswith("suite/")), None)
     tests = version.facts.get("tests")
     suite = suite or (tests if isinstance(tests, str) else tests[0] if tests else "SUITE")
-    model = gate.among.get("model") or next(
-        (b.removeprefix("model/") for b in party.binds or () if b.startswith("model/")), None
-    )
-    model = model or _written_for(run, version) or "MODEL"
+    bound = next((subject.name for subject in party.candidate.frontier.get("model", ())), None)
+    model = gate.among.get("model") or bound or _written_for(run, version) or "MODEL"
     latest = run.record.latest(KIND, version.name)
     name = version.name if latest is not None and latest.id == version.id else f"{version.name}@{version.number}"
     return f"stellwerk prompts test {name} {suite} {model}"
@@ -179,6 +135,7 @@ def _state(run: Run, version: Version, party: Asking, signal: Signal) -> GateSta
         found = {"value": m.value, "low": m.low, "high": m.high, "n": m.n, "measured": m.created}
         found["measurement"] = m.id if m.run else None
     return GateState(
-        gate=signal.gate.name, of=party.of, state=signal.state, passes=signal.passes, why=_why(signal),
+        gate=signal.gate.name, of=party.of, state=signal.state, passes=signal.passes,
+        why=words.reason(signal), why_de=words.reason(signal, "de"),
         command=None if signal.passes else _command(run, version, party, signal), **found,
     )  # fmt: skip

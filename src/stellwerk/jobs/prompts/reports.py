@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, Field
 
 
@@ -156,11 +158,14 @@ class Saved(BaseModel):
 class GateState(BaseModel):
     """What a gate says of the version that an alias is to point to."""
 
+    TABLE: ClassVar = ("gate", "of", "state", "value", "low", "high", "n", "why", "command")
+
     gate: str
     of: str = Field(description="the system, or the prompt itself")
     state: str = Field(description="clear, caution, stop or dark")
     passes: bool
     why: str
+    why_de: str = Field("", description="the same in German")
     value: float | None = None
     low: float | None = None
     high: float | None = None

@@ -92,11 +92,14 @@ class Optimisation(BaseModel):
     verdict: Word | None = Field(description="of the result against the beginning, on cases held out")
     verdict_baseline: Word | None = Field(description="of the result against the best baseline, on cases held out")
     baseline: Origin | None = Field(description="the best of the cheap ways, with as many calls")
-    gains: list[Gain] = Field(description="on cases held out, adjusted together by Holm")
+    gains: list[Gain] = Field(
+        description="on cases held out: scores, adjusted together by Holm; so unwanted outputs; then what is spent"
+    )
     calls: int = Field(description="distinct questions that the search put to the model, at most as many as allowed")
     calls_baselines: int
     calls_proof: int
-    proposals: int = Field(description="that the writer made and that could be used")
+    calls_writer: int = Field(description="questions to the writer, of the search and of the baselines; calls do not bound them")
+    proposals: int = Field(description="different wordings that the writer proposed and that could be used")
     refused: dict[str, int] = Field(description="proposals that could not be used, by reason")
     tokens_before: int
     tokens_after: int | None
@@ -117,11 +120,14 @@ class Trimmed(BaseModel):
     prompt: str = Field(description="that the search began with")
     result: str | None = Field(description="the version that was found; none where nothing could be left out")
     file: str | None = Field(description="that was written")
-    proven: bool = Field(description="whether it is shown on cases held out to be not worse by the margin or more")
+    proven: bool = Field(
+        description="whether it is shown on cases held out to be not worse by the margin or more, in score and unwanted outputs"
+    )
     verdict: Word | None
     margin: float
     needs: int | None = Field(description="cases that would tell, where it is undecided")
     gain: Gain | None = Field(description="of score, on cases held out")
+    unwanted: list[Gain] = Field(description="of unwanted outputs, on cases held out, adjusted together by Holm")
     tokens_before: int = Field(description="of the prompt before values are put in")
     tokens_after: int | None
     sent_saved: float | None = Field(description="tokens that a call sends less, as measured on cases held out")
@@ -129,6 +135,7 @@ class Trimmed(BaseModel):
     currency: str | None
     calls: int = Field(description="distinct questions that the search put to the model, at most as many as allowed")
     calls_proof: int
+    calls_writer: int = Field(description="questions to the writer; calls do not bound them")
     refused: dict[str, int] = Field(description="proposals that could not be used, by reason")
     cases: dict[str, int] = Field(description="that choose and prove")
     simulated: bool

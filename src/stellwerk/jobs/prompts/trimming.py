@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stellwerk.run import Run
 
 LEAST = 2  # wordings that the calls must allow to look at, besides the beginning
+SPARED = ("better", "equivalent", "not_worse")  # verdicts with which a shorter wording does no harm
 REFUSED = 6  # proposals in a row that are of no use, after which the writer is not asked again
 
 
@@ -55,7 +56,6 @@ def trim(run: Run, *, margin: float, calls: int, save: str | None) -> Trimmed:
         prove,
         inputs=[base.prompt, result, base.model, base.suite],
         sides=[reporting.plain(side) for side in sides],
-        result=result.ref,
         margin=margin,
     )
     return _report(run, base, found, candidates, chosen, (result, proof, sum(map(len, sides))), margin, save)
@@ -84,7 +84,7 @@ def search(run: Run, *, named: dict[str, str], calls: int, margin: float) -> dic
             margin=margin,
         )
         chosen = work.run()
-        simulated = ready.client.simulated
+        simulated = ready.client.simulated or ready.tools.simulated
         history = run.store.put(gzip.compress(ready.bench.history(), 3, mtime=0))
     texts = sorted({one.text for one in work.found})
     return {
@@ -93,6 +93,7 @@ def search(run: Run, *, named: dict[str, str], calls: int, margin: float) -> dic
         "texts": run.store.put(gzip.compress(json.dumps(texts, ensure_ascii=False).encode(), 3, mtime=0)),
         "history": history,
         "calls": work.ledger.used,
+        "asked": writer.calls,
         "refused": dict(rules.refused),
         "choose": len(val),
         "simulated": simulated,
@@ -170,7 +171,7 @@ class Trimming:
         return made
 
 
-def prove(run: Run, *, sides: list[dict[str, Any]], result: str, margin: float) -> dict[str, Any]:
+def prove(run: Run, *, sides: list[dict[str, Any]], margin: float) -> dict[str, Any]:
     """Step: what the result loses and saves on cases held out."""
     first, second = (reporting.evidence_of(run, side) for side in sides)
     scored = pairs.paired(first, second, "score")
@@ -183,12 +184,14 @@ def prove(run: Run, *, sides: list[dict[str, Any]], result: str, margin: float) 
         n=gain.n,
         unit="share",
         complete=second.about["limit"] is None,
-        subjects=[run.record.resolve(result, "prompt")],
-        instruments=[run.record.resolve(reference) for reference in second.about["instruments"]],
+        subjects=[run.record.resolve(reference) for reference in second.about["subjects"]],
+        instruments=reporting.instruments(run, first, second),
         details={"margin": margin, "verdict": gain.verdict, "simulated": second.simulated},
     )
     return {
         "gain": gain.model_dump(),
+        "harms": [harm.model_dump() for harm in pairs.harms(first, second, margin)],
+        "left_out": scored.left_out,
         "needs": pairs.verdict(scored, margin).needs,
         "sent": -pairs.difference(sent).value if sent else None,
         "money": -1000 * pairs.difference(cost).value if cost else None,
@@ -208,7 +211,8 @@ def _report(
 ) -> Trimmed:
     result, proof, calls = proven or (None, {}, 0)
     gain = Gain(**proof["gain"]) if proof else None
-    is_proven = gain is not None and gain.verdict in ("better", "equivalent", "not_worse")
+    harms = [Gain(**harm) for harm in proof.get("harms", ())]
+    is_proven = gain is not None and all(one.verdict in SPARED for one in (gain, *harms))
     seed = candidates[0]
     file = reporting.save(run, base, chosen.text, save) if save and is_proven else None
     return Trimmed(
@@ -221,6 +225,7 @@ def _report(
         margin=margin,
         needs=proof.get("needs"),
         gain=gain,
+        unwanted=harms,
         tokens_before=seed.tokens,
         tokens_after=chosen.tokens if result else None,
         sent_saved=proof.get("sent"),
@@ -228,12 +233,13 @@ def _report(
         currency=proof.get("currency"),
         calls=found["calls"],
         calls_proof=calls,
+        calls_writer=found["asked"],
         refused=found["refused"],
         cases={"choose": found["choose"], "prove": gain.n if gain else 0},
         simulated=found["simulated"],
         candidates=[reporting.line(one) for one in candidates],
         diff=reporting.diff(seed.text, chosen.text) if result else [],
-        notes=list(_notes(found, gain, is_proven, proof.get("needs"))),
+        notes=list(_notes(found, gain, harms, is_proven, proof)),
         next=_next(run, base, result, file),
     )
 
@@ -246,11 +252,19 @@ def _message(base: Ground, result: Any, gain: Gain | None, seed: Candidate, chos
     return f"{shorter}, {'which is proven' if is_proven else 'but not proven'}: {reporting.said(result.ref, 'it', gain)}"
 
 
-def _notes(found: dict[str, Any], gain: Gain | None, is_proven: bool, needs: int | None) -> Any:
+def _notes(found: dict[str, Any], gain: Gain | None, harms: Sequence[Gain], is_proven: bool, proof: dict[str, Any]) -> Any:
     if found["simulated"]:
         yield reporting.SIMULATED
+    for harm in harms:
+        if harm.verdict not in SPARED:
+            yield (
+                f"That {harm.metric} rises by less than the margin is not shown: {harm.first:.1%} -> {harm.second:.1%} on "
+                f"{harm.n} cases held out."
+            )
+    if proof.get("left_out"):
+        yield reporting.left_out(proof["left_out"])
     if gain is not None and not is_proven:
-        more = f" About {needs} cases held out would tell." if needs else ""
+        more = f" About {proof['needs']} cases held out would tell." if proof.get("needs") else ""
         yield f"That it is as good within the margin is not proven, so no file was written.{more}"
     if gain is not None:
         yield "Test cases chose this wording, so a test on them flatters it; what counts are the cases held out."

@@ -18,6 +18,7 @@ from stellwerk.jobs.prompts.search.bench import Bench
 
 if TYPE_CHECKING:
     from stellwerk.evaluation.suites.suite import Suite
+    from stellwerk.evaluation.scorers.tools import Tools
     from stellwerk.evaluation.target import PromptTarget, Target
     from stellwerk.jobs.prompts.search.examples import Nearest
     from stellwerk.llm.chat import ChatClient
@@ -65,14 +66,13 @@ def take(run: Run, writer: bool) -> tuple[Ground, Suite]:
         run: outside a step.
         writer: whether the parameter `writer` was given; else the model writes itself.
     """
-    from stellwerk.evaluation import suites
+    from stellwerk.evaluation import suites, testing
     from stellwerk.evaluation.judges import scorer
-    from stellwerk.evaluation.suites.suite import refuse_unfit
     from stellwerk.llm import models, prompts
 
     prompt, text = prompts.take(run, "prompt")
     suite, cases = suites.take(run, "suite")
-    refuse_unfit(cases, [one.name for one in text.inputs if one.required], [one.name for one in text.inputs])
+    testing.refuse_unfit(cases, text)
     model = models.take(run, "model")[0]
     author = models.take(run, "writer")[0] if writer else model
     return Ground(prompt, suite, model, author, tuple(scorer.instruments(run, cases))), cases
@@ -119,9 +119,11 @@ class Opened:
 
     Attributes:
         writer: the same client as `client` where the model writes itself.
+        tools: models that judge answers.
     """
 
     bench: Bench
+    tools: Tools
     client: ChatClient
     writer: ChatClient
     spec: ModelSpec
@@ -169,7 +171,7 @@ def opened(run: Run, suite: Suite, named: dict[str, str], total: int, step: str 
     entered: list[Any] = [tools, answers] + ([writes] if writes is not answers else [])
     bench = Bench(entered, registry.scoring(suite, tools), run.check, lambda used: run.progress(step, used, total, "calls"))
     with bench:
-        yield Opened(bench, answers, writes, spec, writer_spec)
+        yield Opened(bench, tools, answers, writes, spec, writer_spec)
 
 
 def limit(now: int, tokens: int | None) -> int:

@@ -39,8 +39,10 @@ class Pairs:
 
     @property
     def less_is_better(self) -> bool:
-        """Whether it counts what should not be."""
-        return self.metric.startswith(UNWANTED)
+        """Whether it counts what should be little."""
+        from stellwerk.evaluation import comparing
+
+        return comparing.less_is_better(self.metric)
 
 
 def paired(first: Evidence, second: Evidence, metric: str) -> Pairs:
@@ -62,8 +64,6 @@ def paired(first: Evidence, second: Evidence, metric: str) -> Pairs:
 
 def tried(first: Evidence, second: Evidence, metric: str) -> Pairs | None:
     """As `paired`; None where the two cannot be paired in it, such as in costs without a price or in two currencies."""
-    if metric == "cost" and first.columns.currencies != second.columns.currencies:
-        return None
     try:
         return paired(first, second, metric)
     except UserError:
@@ -72,7 +72,10 @@ def tried(first: Evidence, second: Evidence, metric: str) -> Pairs | None:
 
 def qualities(first: Evidence, second: Evidence) -> list[str]:
     """The metrics that both tests have and that say something about quality."""
-    metrics = [name for name in first.columns.metrics if name in second.columns.metrics]
+    from stellwerk.evaluation.columns import NUMBERS, OWN
+
+    shared = [name for name in first.columns.metrics if name in second.columns.metrics]
+    metrics = [f"{OWN}{name}" if name in NUMBERS else name for name in shared]
     families = [f"{UNWANTED}{name}" for name in first.columns.unwanted if name in second.columns.unwanted]
     return ["passed", "score", *sorted(metrics), *sorted(families)]
 
@@ -97,10 +100,16 @@ def verdict(pairs: Pairs, margin: float = 0.0, p: float | None = None) -> Verdic
     return statistics.verdict(statistics.difference(ours, theirs, pairs.clusters), margin, p=p)
 
 
-def gain(pairs: Pairs, margin: float = 0.0, p: float | None = None) -> Gain:
-    """A difference for people."""
+def gain(pairs: Pairs, margin: float = 0.0, p: float | None = None, *, decides: bool = False) -> Gain:
+    """A difference for people.
+
+    Args:
+        margin: how much worse is still as good.
+        p: adjusted for a family of tests.
+        decides: whether it is the metric that was named; what is merely spent has a verdict only then.
+    """
     found = difference(pairs)
-    spent = pairs.metric in SPENT
+    spent = pairs.metric in SPENT and not decides
     return Gain(
         metric=pairs.metric,
         first=found.first,
@@ -122,16 +131,17 @@ def family(several: Sequence[Pairs], margin: float = 0.0) -> list[Gain]:
     return [gain(pairs, margin, p) for pairs, p in zip(several, adjusted, strict=True)]
 
 
+def harms(first: Evidence, second: Evidence, margin: float = 0.0) -> list[Gain]:
+    """How far each family of unwanted outputs differs, which the score does not hold."""
+    names = [name for name in qualities(first, second) if name.startswith(UNWANTED)]
+    return family([p for name in names if (p := tried(first, second, name))], margin)
+
+
 def smallest(cases: int, differing: float = DIFFERING, power: float = 0.8, level: float = 0.95) -> float | None:
-    """The smallest difference of shares that so many pairs show with this power; None where even the largest is not shown.
+    """The smallest difference of shares that so many pairs show with this power; None where even the largest is not shown."""
+    from stellwerk.evaluation.statistics.power import detectable
 
-    (z for the level + z for the power) * sqrt(differing / cases): the deviation of paired 0 and 1 that differ in such a
-    share of pairs is at most the root of that share.
-    """
-    from scipy.special import ndtri
-
-    found = float(ndtri((1 + level) / 2) + ndtri(power)) * math.sqrt(differing / cases)
-    return found if found <= differing else None
+    return detectable(cases, differing, power=power, level=level)
 
 
 def finite(value: float) -> float | None:

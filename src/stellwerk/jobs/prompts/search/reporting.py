@@ -16,6 +16,8 @@ from stellwerk.jobs.prompts.search.wording import Wording
 from stellwerk.jobs.prompts.searching import CandidateLine, Gain
 from stellwerk.llm import prompts
 from stellwerk.llm.prompts import versions, writing
+from stellwerk.record import tables
+from stellwerk.specfile import read_text
 from stellwerk.workspace import NAME, write_text
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from stellwerk.record.record import Version
     from stellwerk.run import Run
 
+SEARCHES = ("prompts.optimise", "prompts.trim")
 SIMULATED = "Answers are simulated: a plan made them up, so the numbers say nothing about a real model."
 SAID = {
     "better": "is better",
@@ -43,6 +46,17 @@ def said(second: str, first: str, found: Gain) -> str:
     )
 
 
+def left_out(cases: int) -> str:
+    """A sentence on cases that could not be compared."""
+    return f"{cases} cases held out are left out, since an answer to them could not be scored."
+
+
+def instruments(run: Run, first: Evidence, second: Evidence) -> list[Version]:
+    """What a difference was measured with: the suite, judges, and what the second was compared with."""
+    against = [reference for reference in first.about["subjects"] if reference not in second.about["subjects"]]
+    return [run.record.resolve(reference) for reference in (*second.about["instruments"], *against)]
+
+
 def line(one: Candidate, number: int | None = None) -> CandidateLine:
     """A wording for people."""
     return CandidateLine(
@@ -58,12 +72,12 @@ def line(one: Candidate, number: int | None = None) -> CandidateLine:
 
 
 def check_save(run: Run, name: str | None) -> None:
-    """See before anything is asked that the result can be written.
+    """See before anything is asked that the result can be written; what an earlier search wrote there may be written again.
 
     Raises:
         UserError: there is such a prompt already, or this is no name.
     """
-    if name is not None and _path(run, name).exists():
+    if name is not None and _path(run, name).exists() and not _found_before(run, name):
         raise UserError(f"{prompts.FOLDER}/{name}{prompts.SUFFIX} is there already; choose another name for save")
 
 
@@ -93,9 +107,10 @@ def diff(before: str, after: str) -> list[str]:
 
 def save(run: Run, base: Ground, text: str, name: str) -> str:
     """Write the file of a wording; its name below the workspace."""
-    check_save(run, name)
-    path = _path(run, name)
-    write_text(path, run.store.get(file_of(run, base, text)).decode())
+    path, content = _path(run, name), run.store.get(file_of(run, base, text)).decode()
+    if path.exists() and read_text(path) != content:
+        check_save(run, name)
+    write_text(path, content)
     return f"{prompts.FOLDER}/{path.name}"
 
 
@@ -107,6 +122,16 @@ def plain(side: Evidence) -> dict[str, Any]:
 def evidence_of(run: Run, found: dict[str, Any]) -> Evidence:
     """The evidence that `plain` gave."""
     return from_outcome(run.store, run.id, found["name"], "", found)
+
+
+def _found_before(run: Run, name: str) -> bool:
+    """Whether a prompt's file is as a search left it, perhaps this one before it was interrupted."""
+    version = run.record.latest("prompt", name)
+    if version is None:
+        return False
+    (made,) = run.record.rows(tables.run, tables.run.c.id == version.run)
+    file = f"{prompts.FOLDER}/{name}{prompts.SUFFIX}"
+    return made["operation"] in SEARCHES and prompts.read(read_text(_path(run, name)), file).digest == version.digest
 
 
 def _path(run: Run, name: str) -> Path:

@@ -66,6 +66,7 @@ class Rules:
         guard: against copies of cases.
         tokens: that the prompt may have at most.
         known: wordings that need not be looked at again.
+        usable: wordings that were admitted, each once however often it was proposed.
     """
 
     wording: Wording
@@ -74,13 +75,13 @@ class Rules:
     # Wordings that were asked on all cases that choose. One that only failed on a few cases that teach may have had bad luck.
     known: set[str] = field(default_factory=set)
     refused: Counter[Reason] = field(default_factory=Counter)
-    valid: int = 0
+    usable: set[str] = field(default_factory=set)
 
     def admit(self, text: str) -> Reason | None:
         """Why a proposal cannot be used; None where it can."""
         reason = self._reason(text)
         if reason is None:
-            self.valid += 1
+            self.usable.add(text)
         else:
             self.refused[reason] += 1
         return reason

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stellwerk.errors import UserError
 from stellwerk.gates import Gate, Subject
-from stellwerk.release.spec import System, mistake
 from stellwerk.specfile import SpecFile, parse, read_text
+from stellwerk.standing.spec import System, mistake
 
 FILE = "gates.yaml"
 OWN = "services"  # the set that this package carries
@@ -104,6 +104,13 @@ def lay_over(file: SpecFile, system: System, frontier: Mapping[str, Sequence[Sub
                     _add(required, file, system, gate)
     required.gates.extend(system.gates)
     return required
+
+
+def delivered(kind: str, own: Sequence[Gate] = ()) -> Required:
+    """The newest default gates of a kind as they are delivered, and others beside them: for what no system binds."""
+    newest = {name: there[-1] for name, there in sets().items()}
+    gates = [gate for _, one in sorted(newest.items()) for gate in (one.kinds[kind].gates if kind in one.kinds else ())]
+    return Required([*own, *gates], {}, {}, newest)
 
 
 def _add(required: Required, file: SpecFile, system: System, gate: Gate) -> None:

@@ -6,7 +6,6 @@ A handful of queries, whatever the number of assets, runs and measurements. Judg
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from stellwerk import gates
 from stellwerk.errors import UserError
 from stellwerk.gates import Gate, Measured, Subject
 from stellwerk.record import lineage, tables
-from stellwerk.record.record import Record, Version
+from stellwerk.record.record import Record, Version, asset_id
 
 PROBE = "probe_passed"  # 1 where the fixed probes of a hosted model gave the answers that its version was registered with
 PROBE_HOLDS = timedelta(days=7)
@@ -173,16 +172,12 @@ def _bound(record: Record, reference: str, version: Version | None) -> Bound:
     return Bound(reference, None, f"{reference} was made this moment; ask again")
 
 
-def _asset_id(kind: str, name: str) -> str:
-    return hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()
-
-
 def _resolve(record: Record, references: Iterable[str]) -> dict[str, str]:
     """The ids of the versions that references name, in two queries; those that name none are left out."""
     asked = {}
     for reference in references:
         asset, _, wanted = reference.partition("@")
-        asked[reference] = (_asset_id(*asset.split("/", 1)), wanted or "latest")
+        asked[reference] = (asset_id(*asset.split("/", 1)), wanted or "latest")
     assets = sorted({asset for asset, _ in asked.values()})
     words = sorted({wanted for _, wanted in asked.values()})
     numbers = sorted({int(word) for word in words if word.isdecimal() and len(word) < 10})
@@ -217,7 +212,7 @@ def _relevant(record: Record, judged: Sequence[Subject], metrics: Iterable[str])
         .select_from(tables.version)
         .join(tables.measured, link.version == version.id)
         .join(tables.measurement, row.id == link.measurement)
-        .where(version.asset.in_(sorted({_asset_id(s.kind, s.name) for s in judged})), link.role == "subject")
+        .where(version.asset.in_(sorted({asset_id(s.kind, s.name) for s in judged})), link.role == "subject")
         # As an expression, so that no database begins with all measurements of a metric.
         .where(func.coalesce(row.metric, "").in_(sorted(metrics)))
     )

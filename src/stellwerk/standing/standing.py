@@ -8,6 +8,7 @@ these versions.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,17 +16,31 @@ from typing import Any
 from stellwerk import gates
 from stellwerk.findings import status
 from stellwerk.gates import Gate, Signal, State, Waiver
-from stellwerk.jobs import JOBS
 from stellwerk.record.journal import canonical
-from stellwerk.record.record import Version, version_id
-from stellwerk.release import candidate, decisions, defaults, derived, words
-from stellwerk.release.candidate import Bound
-from stellwerk.release.decisions import SignOff
-from stellwerk.release.spec import System, names, read
+from stellwerk.record.record import Record, Version, version_id
 from stellwerk.specfile import SpecFile
+from stellwerk.standing import candidate, decisions, defaults, derived, words
+from stellwerk.standing.candidate import Bound, Roots
+from stellwerk.standing.decisions import SignOff
+from stellwerk.standing.defaults import Required
+from stellwerk.standing.spec import System, asset_of, names, read
 from stellwerk.workspace import Workspace
 
-__all__ = ["Bound", "SignOff", "Standing", "names", "standing"]
+__all__ = ["Bound", "Judged", "SignOff", "Standing", "judge", "names", "standing"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the record proves of a candidate.
+
+    Attributes:
+        signals: worst first, then by job and gate.
+        findings: on what is bound and all that it descends from, whatever was decided about them, the most severe first.
+    """
+
+    candidate: gates.Candidate
+    signals: list[Signal]
+    findings: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -75,16 +90,26 @@ class Standing:
         """Whether no gate could stop it, so that a release would prove nothing."""
         return not _gated(self.signals)
 
-    @property
-    def jobs(self) -> dict[str, State | None]:
-        """The state of each job: the worst of its signals, None where no gate requires anything of it."""
-        by_job: dict[str, list[State]] = {job.name: [] for job in JOBS}
+    def by_job(self, jobs: Iterable[str]) -> dict[str, State | None]:
+        """The state of each job: the worst of its signals, None where no gate requires anything of it.
+
+        Args:
+            jobs: that stand first, and always.
+        """
+        found: dict[str, list[State]] = {job: [] for job in jobs}
         for signal in self.signals:
-            by_job.setdefault(signal.gate.job, []).append(signal.state)
-        return {job: gates.worst(states) for job, states in by_job.items()}
+            found.setdefault(signal.gate.job, []).append(signal.state)
+        return {job: gates.worst(states) for job, states in found.items()}
 
 
-def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, now: datetime | None = None) -> Standing:
+def standing(
+    workspace: Workspace,
+    name: str,
+    *,
+    spec: SpecFile | None = None,
+    now: datetime | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> Standing:
     """Read how a system stands.
 
     Args:
@@ -92,6 +117,7 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
         name: of the system.
         spec: its file, where it was read before, such as one that a run was submitted with.
         now: with time zone.
+        instead: by asset, such as `prompt/reply`, what is judged in the place of the version of it that the file binds.
 
     Raises:
         UserError: there is no such system, or its file is wrong.
@@ -99,20 +125,18 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
     now = now or datetime.now(UTC)
     file = spec or read(workspace, name)
     system = file.check(System)
-    roots = candidate.load(workspace.record, system.binds)
+    binds = [(instead or {}).get(asset_of(reference), reference) for reference in system.binds]
+    roots = candidate.load(workspace.record, list(dict.fromkeys(binds)))
     required = defaults.lay_over(file, system, roots.frontier)
-    found = candidate.evidence(workspace.record, roots, required.gates)
-    findings = status.on_versions(workspace.record, [version.id for version in roots.closure], now)
-    measured = [*found.measured, *derived.measure(roots, required, findings, now)]
-    judged = candidate.candidate(roots, found, now)
     decided = decisions.of_system(workspace.record, name, now)
-    signals = gates.signals(required.gates, judged, measured, decided.waivers, now)
+    judged = judge(workspace.record, roots, required, decided.waivers, now)
+    signals = judged.signals
     digest = candidate_digest(name, system, roots.bound)
     signable = _signable(digest, required.gates)
     signed = {sign.role for sign in decided.sign_offs if sign.candidate == signable}
     unsigned = [role for role in system.sign_offs if role not in signed]
     reasons = [f"{one.reference}: {one.problem}" for one in roots.bound if one.problem]
-    reasons += [_sentence(signal) for signal in _sorted(signals) if not signal.passes and signal.why != "unbound"]
+    reasons += [_sentence(signal) for signal in signals if not signal.passes and signal.why != "unbound"]
     reasons += [] if _gated(signals) else [words.UNGATED["en"]]
     reasons += [f"{role} has not signed these versions" for role in unsigned]
     return Standing(
@@ -122,20 +146,37 @@ def standing(workspace: Workspace, name: str, *, spec: SpecFile | None = None, n
         bound=roots.bound,
         closure=roots.closure,
         edges=roots.edges,
-        candidate=judged,
+        candidate=judged.candidate,
         digest=digest,
         signable=signable,
         gates=required.gates,
         overridden=required.overridden,
         not_required=required.not_required,
-        signals=_sorted(signals),
+        signals=signals,
         waivers=decided.waivers,
         sign_offs=decided.sign_offs,
         unsigned=unsigned,
-        open_findings=[finding for finding in findings if finding["status"] == "open"],
+        open_findings=[finding for finding in judged.findings if finding["status"] == "open"],
         releasable=not reasons,
         reasons=reasons,
     )
+
+
+def judge(record: Record, roots: Roots, required: Required, waivers: Sequence[Waiver], now: datetime) -> Judged:
+    """What gates say of what is bound, by the evidence that the record has at this moment.
+
+    Args:
+        record: that is read.
+        roots: what is bound, and what that descends from.
+        required: the gates.
+        waivers: that hold now.
+        now: with time zone.
+    """
+    found = candidate.evidence(record, roots, required.gates)
+    findings = status.on_versions(record, [version.id for version in roots.closure], now)
+    measured = [*found.measured, *derived.measure(roots, required, findings, now)]
+    judged = candidate.candidate(roots, found, now)
+    return Judged(judged, _sorted(gates.signals(required.gates, judged, measured, waivers, now)), findings)
 
 
 def candidate_digest(name: str, system: System, bound: list[Bound]) -> str:

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from stellwerk.gates import Gate, Measured, Signal
 from stellwerk.report.words import Language, number, share
-
-if TYPE_CHECKING:
-    from stellwerk.release.standing import Standing
 
 STATES: Final = {"clear": "clear", "stop": "stopped", "caution": "at caution", "dark": "without evidence"}
 
@@ -46,6 +43,8 @@ _FACTS: Final = {
     "retention": ("retention", "Speicherdauer"),
     "processor_agreement": ("processor agreement", "Vertrag zur Auftragsverarbeitung"),
     "terms": ("terms", "Bedingungen"),
+    "owner": ("owner", "Verantwortliche"),
+    "language": ("language", "Sprache"),
 }
 
 _REASONS: Final[dict[str, tuple[str, str]]] = {
@@ -119,29 +118,6 @@ _THRESHOLDS: Final = {
 UNGATED: Final[dict[Language, str]] = {
     "en": "no gate could stop it, so a release would prove nothing",
     "de": "kein Prüfpunkt könnte es anhalten, eine Freigabe bewiese also nichts",
-}
-
-_COUNTED: Final = {
-    "stop": (
-        ("is stopped by {} gate", "steht an {} Prüfpunkt auf Halt"),
-        ("is stopped by {} gates", "steht an {} Prüfpunkten auf Halt"),
-    ),
-    "dark": (
-        ("{} gate has no evidence", "{} Prüfpunkt hat keinen Nachweis"),
-        ("{} gates have no evidence", "{} Prüfpunkte haben keinen Nachweis"),
-    ),
-    "caution": (
-        ("{} gate is at caution", "{} Prüfpunkt steht auf Vorsicht"),
-        ("{} gates are at caution", "{} Prüfpunkte stehen auf Vorsicht"),
-    ),
-    "unbound": (
-        ("{} binding has no version", "{} Baustein hat keine Version"),
-        ("{} bindings have no version", "{} Bausteine haben keine Version"),
-    ),
-    "unsigned": (
-        ("{} signature is missing", "{} Unterschrift fehlt"),
-        ("{} signatures are missing", "{} Unterschriften fehlen"),
-    ),
 }
 
 
@@ -248,28 +224,3 @@ def listed(parts: Iterable[str], language: Language = "en") -> str:
 
 def _pick(pair: tuple[str, ...], language: Language) -> str:
     return pair[language == "de"]
-
-
-def sentence(standing: Standing, language: Language = "en") -> str:
-    """Whether a system would be released, and what keeps it: `support-desk is stopped by 1 gate`."""
-    if standing.releasable:
-        return _pick(("{} can be released", "{} kann freigegeben werden"), language).format(standing.name)
-    failing = [signal.state for signal in standing.signals if not signal.passes and signal.why != "unbound"]
-    counts = {
-        "dark": failing.count("dark"),
-        "caution": failing.count("caution"),
-        "unbound": sum(one.version is None for one in standing.bound),
-        "unsigned": len(standing.unsigned),
-    }
-    rest = [_counted(what, n, language) for what, n in counts.items() if n]
-    rest += [UNGATED[language]] if standing.ungated else []
-    if stops := failing.count("stop"):
-        head = f"{standing.name} {_counted('stop', stops, language)}"
-        return f"{head}; {listed(rest, language)}" if rest else head
-    head = _pick(("{} cannot be released", "{} kann nicht freigegeben werden"), language).format(standing.name)
-    return f"{head}: {listed(rest, language)}"
-
-
-def _counted(what: str, n: int, language: Language) -> str:
-    pair = _COUNTED[what]
-    return _pick(pair[0 if n == 1 else 1], language).format(number(n, language))

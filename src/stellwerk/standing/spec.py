@@ -138,6 +138,17 @@ def read(workspace: Workspace, name: str) -> SpecFile:
     return parse(read_text(path), f"{FOLDER}/{path.name}")
 
 
+def asset_of(reference: str) -> str:
+    """`prompt/reply` for `prompt/reply@production`."""
+    return reference.partition("@")[0]
+
+
+def binds(file: SpecFile) -> list[str]:
+    """What a file says that its system binds, also where it has a mistake elsewhere."""
+    found = file.value.get("binds") if isinstance(file.value, dict) else None
+    return [str(one) for one in found] if isinstance(found, list) else []
+
+
 def mistake(file: SpecFile, place: tuple[str | int, ...], sentence: str) -> UserError:
     """A mistake in the file that only shows beside what else there is."""
     return UserError(f"{file.name}, line {file.line(place)}: {sentence}")

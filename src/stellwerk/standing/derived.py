@@ -13,8 +13,8 @@ from typing import Any
 from stellwerk.findings.status import stamp
 from stellwerk.gates import Measured, Subject
 from stellwerk.record.record import Version
-from stellwerk.release.candidate import Roots
-from stellwerk.release.defaults import GateSet, Required
+from stellwerk.standing.candidate import Roots
+from stellwerk.standing.defaults import GateSet, Required
 
 TAINTED, FINDINGS, FACTS = "tainted_versions", "open_findings", "missing_facts."
 GRAVE = ("critical", "high")
