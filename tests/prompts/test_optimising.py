@@ -128,7 +128,7 @@ def test_search_never_exceeds_its_calls(calls: int) -> None:
 def test_proposals_that_cannot_be_used_cost_no_calls_and_are_counted(proposals: str, reason: str) -> None:
     prompt = "system:\nBeantworte die Frage für {{name}}.\nuser:\n{{frage}}\n"
     searched = Searched(proposals=proposals, prompt=prompt.replace("{{name}}", "{{ frage }}"))
-    assert searched.rules.valid == 0
+    assert not searched.rules.usable
     assert set(searched.rules.refused) == {reason}
     assert searched.chosen.number == 0
     assert len(searched.model.asked) <= 25 + 40  # each case once with the beginning, and never again

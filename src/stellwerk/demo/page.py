@@ -152,6 +152,13 @@ def _prompted(done: Prompted, language: Language) -> list[tuple[State | None, st
             ),
         ),
         ("clear", say("story_promoted", language, alias=done.promoted)),
+        (
+            "clear" if done.judge else "stop",
+            say(
+                "story_judge" if done.judge else "story_judge_not", language, n=done.agreement.n,
+                agreement=number(round(done.agreement.value, 2), language),
+            ),
+        ),
     ]  # fmt: skip
 
 

@@ -55,7 +55,8 @@ class Prompted(BaseModel):
     promoted: str = Field(description="the alias, with the version that it points to")
     shorter: Gain = Field(description="of a wording in few words, against the first one")
     verdict: str
-    judge: str = Field(description="what the audit says of the judge")
+    judge: bool = Field(description="whether the judge passed its audit, so that it may judge")
+    agreement: Share = Field(description="of the judge with people, beyond chance (Gwet's AC1)")
 
 
 def play(opened: OpenWorkspace) -> Prompted:
@@ -75,6 +76,8 @@ def play(opened: OpenWorkspace) -> Prompted:
     promoted = opened.prompts.promote(result, ALIAS, SYSTEM, reason="proven on cases held out")
     if not promoted.moved:
         raise StellwerkError(f"the demo's prompt was not promoted: {promoted.message}")
+    audit = opened.evaluation.audit(JUDGE)
+    agreed = next(one for one in audit.measures if one.measure == "agreement")
     return Prompted(
         first=f"prompt/{PROMPT}@1",
         passed=_share(tested, "pass_rate"),
@@ -88,7 +91,8 @@ def play(opened: OpenWorkspace) -> Prompted:
         promoted=f"prompt/{PROMPT}@{ALIAS} = prompt/{result}",
         shorter=shorter.gain,
         verdict=shorter.verdict,
-        judge=opened.evaluation.audit(JUDGE).message,
+        judge=audit.passed,
+        agreement=Share(value=agreed.value or 0.0, low=agreed.low, high=agreed.high, n=agreed.n),
     )
 
 

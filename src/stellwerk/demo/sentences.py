@@ -176,6 +176,16 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "(höchstens {most})",
     ),
     "story_promoted": ("its alias moves, for that is proven: {alias}", "die Kennung wandert, denn das ist belegt: {alias}"),
+    "story_judge": (
+        "a model may judge answers now: on {n} that people had judged, it agrees with them by {agreement} beyond chance",
+        "ein Modell darf nun Antworten bewerten: an {n}, die Menschen bewertet hatten, stimmt es über den Zufall hinaus "
+        "zu {agreement} mit ihnen überein",
+    ),
+    "story_judge_not": (
+        "no model may judge answers: on {n} that people had judged, it agrees with them by {agreement} beyond chance only",
+        "kein Modell darf Antworten bewerten: an {n}, die Menschen bewertet hatten, stimmt es über den Zufall hinaus nur zu "
+        "{agreement} mit ihnen überein",
+    ),
     "story_simulated": (
         "the model is a simulated one: its answers are made up by a plan, so these numbers say nothing about a real model",
         "das Modell ist simuliert: ein Plan denkt sich seine Antworten aus; diese Zahlen sagen nichts über ein echtes Modell",

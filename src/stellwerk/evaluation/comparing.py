@@ -104,7 +104,9 @@ def pairs(
         UserError: they have no cases or no such metric in common.
     """
     if metric == "cost" and not _same_currency(first.columns, second.columns):
-        raise UserError(f"{_called(first)} and {_called(second)} have no costs in one currency; give both models a price in one")
+        raise UserError(
+            f"{_called(first)} and {_called(second)} have no costs in one currency; give both models a price in one"
+        )
     one, two = _values(first, metric), _values(second, metric)
     shared = [case for case, value in one.items() if not math.isnan(value) and not math.isnan(two.get(case, math.nan))]
     if not shared:

@@ -87,12 +87,13 @@ def _notes(about: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
         )
     if counts.get("unjudged"):
         notes.append(
-            f"Of {counts['unjudged']} answers a judge, or a model that embeds, did not say anything, so that the measurement does "
-            "not count until the test is run again."
+            f"To {counts['unjudged']} answers a judge, or a model that embeds, said nothing, since its calls failed; the "
+            "measurement does not count until the test is run again."
         )
     if counts.get("kept"):
         notes.append(
-            f"{counts['kept']} of {counts['samples']} answers were kept from earlier calls; their times are those of these calls."
+            f"{counts['kept']} of {counts['samples']} answers were kept from earlier calls; their times are those of those "
+            "calls."
         )
     if counts["unscored"]:
         notes.append(f"{counts['unscored']} answers could not be scored; they count neither as right nor as wrong.")

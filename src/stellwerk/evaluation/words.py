@@ -29,6 +29,10 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "no_json": ("there is no valid JSON", "es ist kein gültiges JSON"),
     "fits": ("the JSON is valid and fits its schema", "das JSON ist gültig und passt zum Schema"),
+    "schema_too_slow": (
+        "the schema took over a second on this answer, so that nothing is said",
+        "das Schema brauchte bei dieser Antwort über eine Sekunde, daher bleibt offen, ob sie passt",
+    ),
     "misfit": ("the JSON does not fit its schema at {at}", "das JSON passt an der Stelle {at} nicht zum Schema"),
     "close": ("{edits} edits away, {most} are allowed", "{edits} Änderungen entfernt, {most} sind erlaubt"),
     "far": ("{edits} edits away, only {most} are allowed", "{edits} Änderungen entfernt, nur {most} sind erlaubt"),

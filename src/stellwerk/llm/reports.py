@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, Field
 
 
@@ -58,6 +60,8 @@ class Served(BaseModel):
 
 class ModelEntry(BaseModel):
     """A model of the workspace."""
+
+    TABLE: ClassVar = ("name", "kind", "allowed", "simulated", "region", "input", "output", "currency", "probed", "why_not")
 
     name: str
     kind: str = Field(description="endpoint, weights or simulated")

@@ -56,7 +56,6 @@ class Standing:
         gates: that have to pass, with their overrides.
         overridden: the reason for each default gate with another threshold, age or severity.
         not_required: the reason for each default gate that is not required.
-        needs: by name of a gate on facts, the facts that have to be known.
         signals: worst first, then by job and gate.
         waivers: that hold now, whether or not they let anything pass.
         sign_offs: that were given and hold now, for whichever candidate.

@@ -28,6 +28,15 @@ SHAPES: Final = (
     "never tested",
     "changed since %(ref)s was tested",
     "tested with %(ref)s, now there is %(other)s",
+    "Nothing is asked of %(count)s cases; they stay unscored. Give them an expected answer or checks.",
+    "No check looks at the expected answer of %(count)s cases; use {{expected}} in a value.",
+    "No case is for testing, so that nothing measured with this suite counts for a gate.",
+    "With %(count)s cases for testing only large differences can be told from chance: see evaluation power.",
+    "%(count)s cases have no cluster and count as independent of all others.",
+    "There are only %(count)s clusters; intervals over so few are wide and unsure.",
+    "No case is held out, so that a prompt that is optimised with this suite cannot be proven on fresh cases.",
+    "Some cases lack the variables %(names)s.",
+    "No language is said, so that the checks of language follow the language of the inputs.",
 )
 """Each is a text of the catalogue too; the first that fits is taken."""
 

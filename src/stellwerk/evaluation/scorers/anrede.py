@@ -11,14 +11,14 @@ import re
 from stellwerk.evaluation.case import Check
 from stellwerk.evaluation.scorers.outcome import Asked, Outcome, unscored, yes_no
 
-_QUOTED = re.compile(r"```.*?```|„[^“\n]*“|»[^«\n]*«|\"[^\"\n]*\"|`[^`\n]*`|^>[^\n]*$", re.S | re.M)
+_QUOTED = re.compile(r"```.*?```|„[^“„\n]*“|»[^«»\n]*«|\"[^\"\n]*\"|`[^`\n]*`|^>[^\n]*$", re.S | re.M)
 _DU = re.compile(
     r"\b(?:du|dich|dir|dein|deine|deinem|deinen|deiner|deines|euch|euer|eure|eurem|euren|eurer|eures)\b"
     r"|\b(?:hast|bist|kannst|willst|musst|darfst|sollst|möchtest|würdest|könntest|wirst)\s+du\b",
     re.I,
 )
 _INFORMAL_IMPERATIVE = re.compile(
-    r"(?:^|[.!?:]\s+|\n\s*(?:[-*•]|\d+[.)])\s*)(?:Bitte\s+)?(?:Klick|Klicke|Öffne|Wähle|Gib|Geh|Gehe|Schau|Prüfe|Versuche|Starte"
+    r"(?:^|[.!?:]\s+|\n[ \t]*(?:[-*•]|\d+[.)])\s*)(?:Bitte\s+)?(?:Klick|Klicke|Öffne|Wähle|Gib|Geh|Gehe|Schau|Prüfe|Versuche|Starte"
     r"|Melde|Sende|Schick|Schicke|Drücke|Lies|Nimm|Achte|Warte|Kontaktiere|Ruf|Logge|Folge|Stelle)\s+(?!Sie\b)(?=\w)",
 )
 _SIE = re.compile(

@@ -1,4 +1,7 @@
-"""Scorers for JSON: is-json and contains-json, both with a schema if one is given."""
+"""Scorers for JSON: is-json and contains-json, both with a schema if one is given.
+
+A schema that can take for ever on some answer, by patterns or by references, is looked at in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from stellwerk.evaluation.case import Check
-from stellwerk.evaluation.scorers.outcome import Asked, Outcome, yes_no
+from stellwerk.evaluation.scorers.outcome import Asked, Outcome, unscored, yes_no
+from stellwerk.specfile import parse
 
 OPENINGS = 2000  # brackets of an answer that are tried as the beginning of JSON
+ENDLESS = frozenset({"pattern", "patternProperties", "$ref", "$dynamicRef", "$recursiveRef", "uniqueItems"})
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+class TooSlow(Exception):
+    """It took over a second to compare a value with a schema."""
 
 
 def is_json(check: Check, asked: Asked) -> Outcome:
@@ -19,7 +29,10 @@ def is_json(check: Check, asked: Asked) -> Outcome:
         value = _loads(asked.text)
     except (ValueError, RecursionError):
         return yes_no(False, "no_json")
-    place = misfit(check.value, value)
+    try:
+        place = misfit(check.value, value)
+    except TooSlow:
+        return unscored("schema_too_slow")
     return yes_no(place is None, "fits" if place is None else "misfit", **({"at": place} if place else {}))
 
 
@@ -27,7 +40,10 @@ def contains_json(check: Check, asked: Asked) -> Outcome:
     """Some part of the answer is a JSON object or list, and fits the schema."""
     place: str | None = None
     for value in embedded(asked.text):
-        place = misfit(check.value, value)
+        try:
+            place = misfit(check.value, value)
+        except TooSlow:
+            return unscored("schema_too_slow")
         if place is None:
             return yes_no(True, "fits")
     return yes_no(False, "misfit", at=place) if place else yes_no(False, "no_json")
@@ -52,10 +68,22 @@ def embedded(text: str) -> Iterator[Any]:
 
 
 def misfit(schema: Any, value: Any) -> str | None:
-    """Where a value does not fit a schema, such as `$.items[0]: required`; None where it fits."""
+    """Where a value does not fit a schema, such as `$.items[0]: required`; None where it fits.
+
+    Raises:
+        TooSlow: that cannot be said in a second.
+    """
     if schema is None or schema == "":
         return None
-    error = next(iter(_validator(json.dumps(_schema(schema), sort_keys=True)).iter_errors(value)), None)
+    text = json.dumps(_schema(schema), sort_keys=True)
+    if any(f'"{word}"' in text for word in ENDLESS):
+        from stellwerk.evaluation.scorers import apart
+
+        said = apart.misfit(text, value)
+        if said is None:
+            raise TooSlow
+        return said or None
+    error = next(iter(_validator(text).iter_errors(value)), None)
     return f"{error.json_path}: {error.validator}" if error is not None else None
 
 
@@ -69,8 +97,8 @@ def problem(check: Check) -> str | None:
         schema = _schema(check.value)
         if not isinstance(schema, dict | bool):
             return "has a value that is no JSON Schema, expected names and values"
-        if _refers_elsewhere(schema):
-            return "has a schema with a $ref to elsewhere; put what it refers to into the schema, below $defs"
+        if (name := _unknown(schema, schema)) is not None:
+            return f"has a schema with a $ref to what is not in it, {name[:60]!r}; put that into the schema, below $defs"
         found: Any = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
         found.check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -80,19 +108,33 @@ def problem(check: Check) -> str | None:
     return None
 
 
-def _refers_elsewhere(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        reference = schema.get("$ref", "#")
-        return (isinstance(reference, str) and not reference.startswith("#")) or any(map(_refers_elsewhere, schema.values()))
-    return isinstance(schema, list) and any(map(_refers_elsewhere, schema))
+def _unknown(part: Any, whole: Any) -> str | None:
+    """The first reference in a part of a schema that leads to nothing in the whole of it."""
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for name in _REFERENCES if isinstance(part, dict) else ():
+        reference = part.get(name, "#")
+        if isinstance(reference, str) and not _leads(reference, whole):
+            return reference
+    return next((found for inner in parts if (found := _unknown(inner, whole)) is not None), None)
+
+
+def _leads(reference: str, whole: Any) -> bool:
+    from urllib.parse import unquote
+
+    from stellwerk.evaluation.app import at
+
+    if not reference.startswith("#/"):
+        # An anchor of its own, which is the word behind the sign.
+        return reference == "#" or (reference.startswith("#") and f'"{reference[1:]}"' in json.dumps(whole))
+    try:
+        at(whole, unquote(reference[1:]))
+    except LookupError:
+        return False
+    return True
 
 
 def _schema(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    import yaml
-
-    return yaml.safe_load(value)
+    return parse(value, "its value").value if isinstance(value, str) else value
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from typing import Any
 
 from stellwerk.evaluation.case import Check
 from stellwerk.evaluation.scorers import structure
-from stellwerk.evaluation.scorers.outcome import Asked, Outcome, yes_no
+from stellwerk.evaluation.scorers.outcome import Asked, Outcome, unscored, yes_no
 from stellwerk.evaluation.scorers.texts import listed
 
 
@@ -25,7 +25,11 @@ def is_valid(check: Check, asked: Asked) -> Outcome:
             arguments = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError):
             return yes_no(False, "no_json", tool=call.name)
-        if (place := structure.misfit(schemas[call.name], arguments)) is not None:
+        try:
+            place = structure.misfit(schemas[call.name], arguments)
+        except structure.TooSlow:
+            return unscored("schema_too_slow")
+        if place is not None:
             return yes_no(False, "misfit", tool=call.name, at=place)
     return yes_no(True, "fits")
 

@@ -95,6 +95,8 @@ class PromptDiff(BaseModel):
 class PromptLine(BaseModel):
     """A prompt of the library."""
 
+    TABLE: ClassVar = ("prompt", "versions", "aliases", "passed", "low", "high", "tested", "stale")
+
     prompt: str
     description: str | None
     owner: str | None

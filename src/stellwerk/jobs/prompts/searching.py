@@ -98,7 +98,9 @@ class Optimisation(BaseModel):
     calls: int = Field(description="distinct questions that the search put to the model, at most as many as allowed")
     calls_baselines: int
     calls_proof: int
-    calls_writer: int = Field(description="questions to the writer, of the search and of the baselines; calls do not bound them")
+    calls_writer: int = Field(
+        description="questions to the writer, of the search and of the baselines; calls do not bound them"
+    )
     proposals: int = Field(description="different wordings that the writer proposed and that could be used")
     refused: dict[str, int] = Field(description="proposals that could not be used, by reason")
     tokens_before: int

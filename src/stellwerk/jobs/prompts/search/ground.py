@@ -17,8 +17,8 @@ from stellwerk.evaluation.case import Case, Sample
 from stellwerk.jobs.prompts.search.bench import Bench
 
 if TYPE_CHECKING:
-    from stellwerk.evaluation.suites.suite import Suite
     from stellwerk.evaluation.scorers.tools import Tools
+    from stellwerk.evaluation.suites.suite import Suite
     from stellwerk.evaluation.target import PromptTarget, Target
     from stellwerk.jobs.prompts.search.examples import Nearest
     from stellwerk.llm.chat import ChatClient
