@@ -142,7 +142,7 @@ def told(signals: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     bound=st.sampled_from(["prompt/reply", "prompt/reply@1", "prompt/reply@2", "prompt/reply@production"]),
     others=st.lists(

@@ -15,6 +15,7 @@ from stellwerk.evaluation import app as files
 from stellwerk.evaluation.app import AppSpec
 from stellwerk.evaluation.case import Answer, Case
 from stellwerk.evaluation.rows import dump
+from stellwerk.llm import allowed
 from stellwerk.llm.chat import Failure
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def opened(workspace: Workspace, reference: str) -> AppTarget:
     spec = of(workspace, reference)
     url = files.check_url(workspace.credential(spec.url))
     headers = {name: workspace.credential(value) for name, value in spec.headers.items()}
+    if headers != spec.headers:  # some of them are secret
+        allowed.check_in_clear(workspace, f"{files.FOLDER}/{version.name}.yaml", url)
     for name, value in headers.items():
         if not value.isprintable():
             raise UserError(

@@ -6,6 +6,8 @@ A fact that is unknown is no permission. Nothing is called here.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,8 +25,7 @@ def on_this_machine(spec: ModelSpec) -> bool:
     if spec.endpoint is None:
         return True
     try:
-        host = (urlsplit(spec.endpoint).hostname or "").rstrip(".")
-        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+        return _is_loopback((urlsplit(spec.endpoint).hostname or "").rstrip("."))
     except ValueError:
         return False
 
@@ -53,6 +54,45 @@ def check(workspace: Workspace, name: str, spec: ModelSpec) -> None:
         _within(name, "seat", spec.seat, allowed.seats)
     if spec.simulated is None:
         _within(name, "licence", spec.licence, allowed.licences)
+
+
+def check_in_clear(workspace: Workspace, file: str, address: str) -> None:
+    """See that a key does not go over a network in the open.
+
+    Args:
+        workspace: whose `network: allow` names hosts that may be reached without TLS.
+        file: that names the key, for people.
+        address: that it is sent to.
+
+    Raises:
+        UserError: it would.
+    """
+    parts = urlsplit(address)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "http" or _is_loopback(host) or _is_named(host, workspace.settings.network.allow):
+        return
+    raise UserError(
+        f"{file}: its address has no TLS, so its key would travel in the open; give one with https://, or allow the host in "
+        f"stellwerk.yaml under network: allow: [{host}]"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_named(host: str, allowed: Iterable[str]) -> bool:
+    """Whether a host, as it is written, is among hosts and networks."""
+    for entry in allowed:
+        if host == entry.rstrip(".").lower():
+            return True
+        with suppress(ValueError):
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False):
+                return True
+    return False
 
 
 def _within(name: str, field: str, fact: str | None, bound: list[str] | None) -> None:

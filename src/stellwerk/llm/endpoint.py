@@ -259,7 +259,7 @@ class EndpointClient:
 
     def _sentence(self, failure: Failed, attempts: int) -> CallFailed:
         """The error that people see; words of the endpoint that could hold its key are left out."""
-        codes = [code for code in failure.codes if self._key is None or self._key not in code]
+        codes = [code for code in failure.codes if self._key is None or not (self._key in code or code in self._key)]
         said = f" [{', '.join(codes)}]" if codes else ""
         tries = f" ({attempts} attempts)" if attempts > 1 else ""
         sentence = f"model {self.name} {failure.reason}{said}{tries}"

@@ -178,7 +178,7 @@ def is_fresh(record: Record, version: Version) -> bool:
     """Whether the last probe of a version passed, less than `HOLDS` ago."""
     last = probes(record, version)[-1:]
     return any(
-        row["value"] == 1 and dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(row["created"]) < HOLDS for row in last
+        row["value"] == 1 and abs(dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(row["created"])) < HOLDS for row in last
     )
 
 

@@ -63,6 +63,8 @@ def _client(workspace: Workspace, name: str, spec: ModelSpec) -> ChatClient:
         return LocalClient(name, spec, workspace.root)
     from stellwerk.llm.endpoint import EndpointClient
 
+    if spec.key is not None:
+        allowed.check_in_clear(workspace, f"models/{name}.yaml", str(spec.endpoint))
     return EndpointClient(name, spec, workspace.credential(spec.key) if spec.key is not None else None)
 
 

@@ -108,7 +108,10 @@ class Replies:
             within: seconds that it may be old at most; its retention alone bounds it if left out.
         """
         body = self._body(key, within)
-        return None if body is None else _reply(body)
+        try:
+            return None if body is None else _reply(body)
+        except (ValueError, TypeError, KeyError):
+            return None  # it was damaged, or written by another version; the call is made again
 
     def vector(self, key: bytes, within: float | None = None) -> list[float] | None:
         """The kept vector of a text; None where there is none, or none young enough."""
@@ -179,7 +182,10 @@ class Replies:
             row = self._waiting.get(key) or self._writing.get(key)
         found = row[1:] if row else None
         if found is None:
-            found = self._reading.execute("select taken, expires, run, body from reply where key = ?", (key,)).fetchone()
+            try:
+                found = self._reading.execute("select taken, expires, run, body from reply where key = ?", (key,)).fetchone()
+            except sqlite3.Error as error:
+                raise _unusable(self._path, error) from None
         now = time.time()
         if found is None or found[1] <= now or (within is not None and now - found[0] > within):
             return None

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
@@ -23,7 +24,7 @@ from starlette.routing import Route
 
 from stellwerk import credentials
 from stellwerk.errors import UserError
-from stellwerk.llm import models
+from stellwerk.llm import models, wire
 from stellwerk.llm.chat import CallFailed, Message, Params, Reply, from_json
 from stellwerk.llm.opening import open_model
 from stellwerk.llm.reports import Served
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost", "[::1]")
+NAMES_OF_PAGES = ("127.0.0.1", "localhost", "::1")
 BODY = 4 * 2**20  # bytes of a request
 TEXTS = 2048  # texts that are embedded by one request
 STATUS = {"rejected": 400, "rate_limited": 429, "timeout": 504, "unauthorised": 502}
@@ -86,7 +88,8 @@ class Endpoint:
         self._is_here(asked)
         messages, params = _messages(asked), _params(asked)
         if asked.get("stream"):
-            return await self._streamed(messages, params, bool((asked.get("stream_options") or {}).get("include_usage")))
+            options = asked.get("stream_options")
+            return await self._streamed(messages, params, isinstance(options, dict) and bool(options.get("include_usage")))
         reply = await self.client.complete(messages, params)
         self.calls += 1
         choice = {"index": 0, "message": _message(reply), "finish_reason": reply.finish}
@@ -142,6 +145,10 @@ class Endpoint:
         host = request.headers.get("host", "")
         if host.rpartition(":")[0] not in NAMES and host not in NAMES:
             raise Refused(403, "this endpoint answers on this machine only; call it by 127.0.0.1")
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).hostname not in NAMES_OF_PAGES:
+            # A page of elsewhere could not read the answer, but would have this machine work for it.
+            raise Refused(403, "web pages of other hosts may not call this endpoint")
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key is not None and not hmac.compare_digest(given.encode(), self._key.encode()):
             raise Refused(401, "the key is missing or wrong; send it as Authorization: Bearer KEY")
@@ -239,8 +246,8 @@ async def _body(request: Request) -> dict[str, Any]:
         if len(whole) > BODY:
             raise Refused(413, f"the request is larger than {BODY // 2**20} MiB")
     try:
-        value = json.loads(whole)
-    except (ValueError, RecursionError):
+        value = wire.load(bytes(whole))
+    except wire.Unreadable:
         raise Refused(400, "the request is no JSON") from None
     if not isinstance(value, dict):
         raise Refused(400, "the request has to be a JSON object")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from stellwerk.credentials import Credential
+from stellwerk.credentials import Credential, looks_secret
 from stellwerk.llm.chat import Params
 from stellwerk.specfile import parse
 
@@ -96,11 +97,20 @@ class ModelSpec(Part):
     @field_validator("endpoint")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is no address; expected one such as https://api.example.eu/v1")
-        if value is not None and "@" in value.split("/")[2]:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            whole = False
+        if not whole or not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError(f"{value[:80]!r} is no address; expected one such as https://api.example.eu/v1")
+        if "@" in parts.netloc:
             raise ValueError("the address holds a user or password; take it out, and name the key with key: env:NAME")
-        return value.rstrip("/") if value is not None else None
+        if any(looks_secret(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+            raise ValueError("the address holds a parameter that looks like a key; take it out, and name it with key: env:NAME")
+        return value.rstrip("/")
 
     @field_validator("price")
     @classmethod

@@ -6,7 +6,6 @@ Knows JSON, not connections. What cannot be read raises `Unreadable` with words 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ FINISHES: dict[str, Finish] = {
     "tool_calls": "tool_calls", "function_call": "tool_calls", "tool_use": "tool_calls",
 }  # fmt: skip
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,59}")  # a word for machines, which quotes nobody
+_MOST = 1e300  # of a number in a vector; NaN is neither above nor below
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -139,7 +139,10 @@ def said_by(value: Mapping[str, Any]) -> tuple[str | None, str | None, str | Non
 
 
 def _word(value: Any) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None
+    """A name as it may stand in the record: short, and nothing in it that a database or a terminal reads otherwise."""
+    if not isinstance(value, str) or not value:
+        return None
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in value[:200])
 
 
 def content(value: Any) -> str:
@@ -169,7 +172,10 @@ def tool_calls(value: Any) -> tuple[ToolCall, ...]:
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise Unreadable("answered with a tool call that names no function")
         arguments = function.get("arguments")
-        written = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+        try:
+            written = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+        except TypeError:
+            raise Unreadable("answered with a tool call whose arguments are nested too deep or too large") from None
         found.append(ToolCall(str(call.get("id") or ""), function["name"], written))
     return tuple(found)
 
@@ -219,7 +225,7 @@ def vectors(value: Any, count: int) -> tuple[list[list[float]], Usage | None]:
 
 
 def _numbers(values: Iterable[Any]) -> bool:
-    return all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    return all(type(value) in (int, float) and -_MOST < value < _MOST for value in values)
 
 
 def models(value: Any) -> list[str]:

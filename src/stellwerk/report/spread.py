@@ -13,7 +13,7 @@ from stellwerk.report.words import Language, visible
 
 WIDTH: Final = 140
 HEIGHT: Final = 18
-WIDE: Final = 420
+WIDE: Final = 340
 TALL: Final = 92
 _EDGE: Final = 5
 _INK: Final = "var(--ink, #16202e)"

@@ -368,11 +368,12 @@ def _cases(
 
 
 def _missed(row: Mapping[str, Any], language: words.Language) -> list[tuple[str, str]]:
-    """The checks that an answer did not pass, each with its reason."""
+    """Why an answer did not pass: the checks that it failed, else those that could not be scored."""
     from stellwerk.evaluation.case import Score
     from stellwerk.evaluation.words import reason
 
     scores = [Score(**{name: value for name, value in one.items() if name != "family"}) for one in row["scores"]]
-    return [
-        (views.clean(score.metric), views.clean(reason(score, language), 300)) for score in scores if score.passed is not True
-    ]
+    missed = [score for score in scores if score.passed is False] or [score for score in scores if score.passed is None]
+    if row["passed"] is True:
+        return []
+    return [(views.clean(score.metric), views.clean(reason(score, language), 300)) for score in missed]

@@ -175,7 +175,6 @@ def call(request: Request, test: str, number: int, only: str = "all") -> Respons
         others=_others(request, workspace, found, name, number - 1, row),
         took=words.duration(row["answer"]["seconds"], language),
         cost=_cost(row["answer"], language),
-        shortened=lambda value: len(value) > views.LONGEST,
     )
 
 
@@ -230,12 +229,14 @@ def _call(request: Request, number: int, row: dict[str, Any]) -> dict[str, Any]:
     seen: SampleView = looking.view(number, row)
     german = language_of(request) == "de"
     shown = clean(seen.model_dump())
-    shown["why"] = shown["why_de"] if german else shown["why"]
     shown["question"] = views.question(row)
     shown["excerpt"] = views.excerpt(seen.answer)
     shown["cut"] = max(len(seen.answer) - views.LONGEST, 0)
     for score in shown["scores"]:
         score["said"] = score["said_de"] if german else score["said"]
+    missed = [score for score in shown["scores"] if score["passed"] is False]
+    missed = missed or [score for score in shown["scores"] if score["passed"] is None]
+    shown["why"] = shown["problem"] or "; ".join(f"{score['metric']}: {score['said']}" for score in missed)
     return shown
 
 

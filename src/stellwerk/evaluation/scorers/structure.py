@@ -98,7 +98,7 @@ def problem(check: Check) -> str | None:
         if not isinstance(schema, dict | bool):
             return "has a value that is no JSON Schema, expected names and values"
         if (name := _unknown(schema, schema)) is not None:
-            return f"has a schema with a $ref to what is not in it, {name[:60]!r}; put that into the schema, below $defs"
+            return f"has a schema with a $ref to elsewhere or to nothing, {name[:60]!r}; put it into the schema, below $defs"
         found: Any = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
         found.check_schema(schema)
     except jsonschema.SchemaError as error:
