@@ -138,9 +138,10 @@ def test_a_rate_says_of_how_many_cases_it_is(bench: Bench) -> None:
 
 
 def test_more_of_what_should_be_little_is_worse(bench: Bench) -> None:
-    # Every answer of the second holds what it must not.
-    tests = [{"vars": {"a": i, "b": 1}, "assert": [{"type": "equals", "value": str(i + 1)}]} for i in range(1, 9)]
-    bench.write("suites/sums.yaml", yaml.safe_dump({"tests": tests, "unwanted": [{"forbidden": list("23456789")}]}))
+    # What the second answers is right, and must not be said.
+    checks = [{"type": "contains", "value": "{{right}}"}, {"type": "not-contains", "value": "{{right}}", "family": "forbidden"}]
+    tests = [{"vars": {"a": i, "b": 1, "right": i + 1}} for i in range(40)]
+    bench.write("suites/sums.yaml", yaml.safe_dump({"tests": tests, "checks": checks}))
     dear = [{**PRICE[0], "input": 9000, "output": 9000}]
     bench.model(0.0, price=PRICE)
     bench.model(1.0, "right", price=dear)
@@ -195,6 +196,8 @@ class Judge:
         self.calls = 0
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 judge.calls += 1
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][-1]["content"]
@@ -221,7 +224,7 @@ class Judge:
 @pytest.fixture
 def judge(bench: Bench) -> Iterator[Judge]:
     made = Judge()
-    limits = {"attempts": 1, "timeout": 5}
+    limits = {"attempts": 2, "timeout": 5, "at_once": 4}
     bench.write("models/small.yaml", yaml.safe_dump({"endpoint": made.address, "model": "judge", "limits": limits}))
     lines = [{"question": f"q{n}", "answer": "good" if n % 2 else "bad", "human": "pass" if n % 2 else "fail"} for n in range(60)]
     bench.write("labels.jsonl", "\n".join(map(json.dumps, lines)))
@@ -274,7 +277,7 @@ def test_what_a_simulated_judge_decides_is_simulated(bench: Bench, judge: Judge)
     bench.write("judges/kind.yaml", yaml.safe_dump(spec))
     assert bench.call("evaluation.audit", judge="kind").passed
     judged_by(bench)
-    bench.write("models/adder.yaml", yaml.safe_dump({"endpoint": judge.address, "model": "judge", "limits": {"attempts": 1}}))
+    bench.write("models/adder.yaml", yaml.safe_dump({"endpoint": judge.address, "model": "judge", "limits": {"at_once": 4}}))
     report = bench.test()
     assert report.simulated and "simulated" in report.notes[0]
     assert all(row["details"]["simulated"] for row in measured(bench, "pass_rate"))

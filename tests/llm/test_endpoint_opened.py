@@ -19,8 +19,8 @@ import pytest
 from hostile import Hostile
 
 from stellwerk import operation as registry
+from stellwerk import waiting
 from stellwerk.errors import UserError
-from stellwerk.llm import waiting
 from stellwerk.llm.chat import CallFailed, ChatClient, Message, Params, Reply
 from stellwerk.llm.opening import open_model
 from stellwerk.llm.spec import ModelSpec

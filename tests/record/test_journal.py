@@ -68,7 +68,13 @@ def fill(record: Record, seed: int = 0, details: Any = None, number: float = 0.2
             )  # fmt: skip
             transaction.insert(tables.released, release=released["id"], version=version.id)
             transaction.insert(
-                tables.rating, version=version.id, item="1", person=PERSON, authenticated=turn, value=text, created=transaction.at
+                tables.rating,
+                version=version.id,
+                item="1",
+                person=PERSON,
+                authenticated=turn,
+                value=text,
+                created=transaction.at,
             )
         with record.writing(PERSON) as transaction:
             transaction.update(tables.run, run, state="done", result={"given": details})

@@ -93,10 +93,9 @@ def test_a_prompt_is_written_tested_and_looked_at_by_clicks(
         tab.locator("a[href='/prompts/reply/diff?first=2&second=3']").click()
         tab.wait_for_load_state()
         reader.look()
-        assert tab.locator(".diff-new b", has_text="Brief").count() == 1
+        assert tab.locator(".diff-new b", has_text="Brief").count() == 2  # in its message and in the file
         reader.open("/prompts/reply/3")
 
-        run = workspace.record.rows(tables.run, tables.run.c.operation == "prompts.optimise")[0]["id"]
         for kind in ("prompts.optimise", "prompts.trim"):
             run = workspace.record.rows(tables.run, tables.run.c.operation == kind)[0]["id"]
             reader.open(f"/runs/{run}")
@@ -106,6 +105,7 @@ def test_a_prompt_is_written_tested_and_looked_at_by_clicks(
         context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_people_who_write_at_once_are_told(browser: Browser, filled: Path, tmp_path: Path) -> None:
     shutil.copytree(filled, tmp_path / "company")

@@ -56,6 +56,9 @@ class Params(BaseModel):
         return self.model_copy(update={name: getattr(other, name) for name in other.model_fields_set})
 
 
+PLAIN = Params()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, as the model's side counted them; `cached` and `reasoning` are part of `input` and `output`."""
@@ -124,7 +127,7 @@ class ChatClient(Protocol):
     name: str
     simulated: bool
 
-    async def complete(self, messages: Sequence[Message], params: Params = Params(), *, repeat: int = 0) -> Reply:
+    async def complete(self, messages: Sequence[Message], params: Params = PLAIN, *, repeat: int = 0) -> Reply:
         """Ask for one answer.
 
         Args:
@@ -137,7 +140,7 @@ class ChatClient(Protocol):
         """
         ...
 
-    def stream(self, messages: Sequence[Message], params: Params = Params()) -> AsyncIterator[str | Reply]:
+    def stream(self, messages: Sequence[Message], params: Params = PLAIN) -> AsyncIterator[str | Reply]:
         """Ask for one answer piece by piece: texts, and at last the whole reply.
 
         Raises:

@@ -14,9 +14,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Self, TypeVar
 
+from stellwerk import waiting
 from stellwerk.errors import UserError
-from stellwerk.llm import waiting, wire
-from stellwerk.llm.chat import CallFailed, Message, Params, Reply, Usage
+from stellwerk.llm import wire
+from stellwerk.llm.chat import PLAIN, CallFailed, Message, Params, Reply, Usage
 from stellwerk.llm.connection import Connection
 from stellwerk.llm.failures import Failed
 from stellwerk.llm.limits import rates
@@ -26,7 +27,7 @@ from stellwerk.llm.streaming import Collected, Events, is_stream
 MOST_EMBEDDING_BYTES = 64 * 1024 * 1024  # of one answer
 TEXTS_AT_ONCE = 64  # of one embedding request
 SIGNS_A_TOKEN = 3.5  # for rates alone, until the endpoint says how many there were
-PLAIN = Params()
+
 Result = TypeVar("Result")
 
 

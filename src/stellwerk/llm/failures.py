@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from stellwerk.llm import waiting, wire
+from stellwerk import waiting
+from stellwerk.llm import wire
 from stellwerk.llm.chat import Failure
 
 MOST_ERROR_BYTES = 64 * 1024

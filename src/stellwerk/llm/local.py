@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stellwerk.errors import MissingExtra, UserError
-from stellwerk.llm.chat import CallFailed, Message, Params, Reply, Usage, as_json
+from stellwerk.llm.chat import PLAIN, CallFailed, Message, Params, Reply, Usage, as_json
 
 if TYPE_CHECKING:
     from stellwerk.llm.generating import Weights
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 BATCH = 16  # calls that are generated together at most
 GATHER = 0.004  # seconds that the first call waits for others
-_PLAIN = Params()
 
 
 @dataclass
@@ -75,7 +74,7 @@ class LocalClient:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def complete(self, messages: Sequence[Message], params: Params = _PLAIN, *, repeat: int = 0) -> Reply:
+    async def complete(self, messages: Sequence[Message], params: Params = PLAIN, *, repeat: int = 0) -> Reply:
         """Generate one answer; at temperature 0, or where none is given, the likeliest.
 
         Raises:
@@ -83,7 +82,7 @@ class LocalClient:
         """
         return await self._asked(self._job(messages, params, repeat))
 
-    async def stream(self, messages: Sequence[Message], params: Params = _PLAIN) -> AsyncIterator[str | Reply]:
+    async def stream(self, messages: Sequence[Message], params: Params = PLAIN) -> AsyncIterator[str | Reply]:
         """The answer in pieces, as it is generated."""
         job, loop = self._job(messages, params, 0), asyncio.get_running_loop()
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
@@ -109,7 +108,7 @@ class LocalClient:
         """
         if not texts:
             return []
-        job = Job("embed", [], list(texts), _PLAIN, 0)
+        job = Job("embed", [], list(texts), PLAIN, 0)
         found: list[list[float]] = await self._done(job)
         return found
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from stellwerk.errors import UserError
 from stellwerk.llm import prices, replies
 from stellwerk.llm.allowed import is_hosted
-from stellwerk.llm.chat import ChatClient, Message, Params, Reply, Usage
+from stellwerk.llm.chat import PLAIN, ChatClient, Message, Params, Reply, Usage
 
 if TYPE_CHECKING:
     from stellwerk.llm.replies import Replies
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HOSTED_SECONDS = 86_400.0  # the age at which a reply of a model that its provider may change is asked for anew
 BEAT = 0.25  # seconds between two looks whether the run was stopped
-PLAIN = Params()
 Result = TypeVar("Result")
 
 

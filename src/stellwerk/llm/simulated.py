@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from stellwerk.errors import UserError
-from stellwerk.llm.chat import CallFailed, Finish, Message, Params, Reply, ToolCall, Usage
+from stellwerk.llm.chat import PLAIN, CallFailed, Finish, Message, Params, Reply, ToolCall, Usage
 from stellwerk.llm.simulation import rules
 from stellwerk.llm.simulation.asked import Asked, number
 from stellwerk.llm.simulation.drawing import draw
@@ -27,7 +27,6 @@ EDITION = 1  # grows when the same plan answers differently, which makes it anot
 MODEL = "simulated"  # what replies report as their model
 DIMENSIONS = 256
 COMMON = frozenset({"delay", "failures"})
-_PLAIN = Params()
 _PIECE = re.compile(r"\w{1,6}|[^\w\s]")
 
 
@@ -53,7 +52,7 @@ class SimulatedClient:
         self._params = spec.params if isinstance(spec, ModelSpec) else Params()
         self._delay, self._failures = _checked(name, plan)
 
-    async def complete(self, messages: Sequence[Message], params: Params = _PLAIN, *, repeat: int = 0) -> Reply:
+    async def complete(self, messages: Sequence[Message], params: Params = PLAIN, *, repeat: int = 0) -> Reply:
         """Answer as planned, `delay` seconds later.
 
         Raises:
@@ -73,7 +72,7 @@ class SimulatedClient:
             taken=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
-    async def stream(self, messages: Sequence[Message], params: Params = _PLAIN) -> AsyncIterator[str | Reply]:
+    async def stream(self, messages: Sequence[Message], params: Params = PLAIN) -> AsyncIterator[str | Reply]:
         """The same answer in pieces."""
         reply = await self.complete(messages, params)
         for piece in re.findall(r"\S+\s*|\s+", reply.text):

@@ -5,16 +5,14 @@ It knows times, not what is asked for.
 
 from __future__ import annotations
 
-import datetime as dt
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-FIRST_WAIT = 0.5  # seconds
+from stellwerk import waiting
+
 LONGEST_BACK_OFF = 60.0
 LONGEST_RETRY_AFTER = 600.0  # a server that asks for more is asked again after so long
 SLICE = 0.1  # seconds between two looks whether the run was stopped
@@ -46,36 +44,13 @@ def pause(seconds: float, check: Check) -> None:
 
 
 def back_off(attempt: int) -> float:
-    """Seconds to wait after a failed attempt: twice as long each time, and spread so that many clients do not come at once.
-
-    Args:
-        attempt: 0 after the first failure.
-    """
-    longest = min(LONGEST_BACK_OFF, FIRST_WAIT * 2.0 ** min(attempt, 20))
-    return random.SystemRandom().uniform(longest / 2, longest)
+    """Seconds to wait after a failed attempt, 0 after the first failure."""
+    return waiting.back_off(attempt, LONGEST_BACK_OFF)
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds that a server asks to wait.
-
-    Args:
-        header: the value of `Retry-After`, seconds or an HTTP date.
-
-    Returns:
-        0 to 600 seconds; None where the header is absent or cannot be read.
-    """
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:9])
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    """Seconds that a server asks to wait, at most 600; None where it does not say."""
+    return waiting.asked(header, longest=LONGEST_RETRY_AFTER)
 
 
 class Pace:
