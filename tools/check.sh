@@ -13,7 +13,9 @@ counts=.pytest_cache/junit
 # What knows no record, what starts both databases itself, and the doors, behind which the same operations are asked.
 apart=(tests/text tests/report tests/runs tests/data/sources tests/test_{benchmarks,servers,project,remote_store,team}.py
   tests/data/test_{files,hostile_files,documents,mails,checks,comparing,profiling,sql,spec}.py tests/demo/test_company.py
-  tests/test_gates.py tests/release/test_{bom,dossier,signing,verify,system_spec}.py tests/web/test_{browser,page_language,forms}.py
+  tests/test_gates.py tests/release/test_{bom,dossier,signing,verify,system_spec}.py tests/web/test_{browser,page_language,forms,prompt_browser,evaluation_browser}.py
+  tests/llm tests/evaluation/test_{statistics_{intervals,judges,paired},scorers,promptfoo,inspect,junit,judges_llmbar,suites_shared}.py
+  tests/prompts/test_{promptfile,hostile_values,roundtrip,optimising,trimming}.py tests/test_benchmark_evaluation.py
   tests/doors/test_{doors,guarding,guard_limits,login,binding,mcp,serve,schemathesis,exchange}.py)
 summary=()
 failed=0

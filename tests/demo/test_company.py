@@ -93,7 +93,7 @@ def test_bytes_are_those_of_every_machine(tmp_path: Path) -> None:
     """Changes whenever wording or draws change on purpose; on a machine where it alone fails, the generator is at fault."""
     generate(tmp_path, tickets=200, seed=1)
     whole = hashlib.sha256(json.dumps(written_words(tmp_path), sort_keys=True).encode()).hexdigest()
-    assert whole[:16] == "638080a9d472f129"
+    assert whole[:16] == "3a26cae17bdaf5c1"
 
 
 @pytest.mark.parametrize("tickets", [1, 2, 7, 30, 130])

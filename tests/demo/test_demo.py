@@ -22,7 +22,9 @@ from deltalake import DeltaTable
 
 from stellwerk.demo.truth import KINDS
 from stellwerk.doors.cli import BY_HAND
+from stellwerk.llm.simulation.habits import stated
 from stellwerk.operation import load
+from stellwerk.record import tables
 from stellwerk.workspace import Workspace
 
 TICKETS = 600
@@ -267,15 +269,34 @@ def test_guard_notices(tmp_path: Path) -> None:
 def test_one_changed_letter_darkens_just_what_was_measured_before_it_and_mending_brings_it_back(made: Made) -> None:
     story, workspace = made.result["story"], Workspace(made.folder)
     assert (story["first"], story["release"], story["version"]) == ("support-desk@1", "support-desk@2", "dataset/tickets@2")
-    assert [(gone["gate"], gone["subject"]) for gone in story["dark"]] == [("data.tests", "dataset/tickets@2")]
+    of_prompt = [(f"reply.{what}", "prompt/reply@3") for what in ("passed", "unwanted")]
+    assert [(gone["gate"], gone["subject"]) for gone in story["dark"]] == [("data.tests", "dataset/tickets@2"), *of_prompt]
     assert "data.tests on dataset/knowledge@1" in story["clear"]
-    assert story["mended"] == ["data test tickets@2"]
+    assert story["mended"] == ["data test tickets@2", "prompts test reply@3 support@1 simulated@1"]
     before, after = (documents(workspace, number) for number in (1, 2))
     changed = {doc for doc in before.keys() | after.keys() if before.get(doc) != after.get(doc)}
     assert changed == {f"tickets:{story['letter']}"}
     systems = {one.system: one for one in load("")["signals"].function(None, workspace=workspace).systems}
     assert systems["support-desk"].releasable
     assert systems["copilot"].reasons[0].startswith("services.facts on service/copilot@1 is stop")
+
+
+@pytest.mark.slow
+def test_the_search_finds_what_was_planted_and_only_what_is_proven_is_promoted(made: Made) -> None:
+    done, workspace = made.result["story"]["prompted"], Workspace(made.folder)
+    assert "reply.passed (system support-desk)" in done["refused"]
+    assert done["passed"]["high"] < done["passed_now"]["low"]
+    gain = done["gain"]
+    assert (gain["verdict"], gain["low"] > 0.1) == ("better", True)
+    first, second = (workspace.record.resolve(f"prompt/reply@{n}").identity["messages"][0]["template"] for n in (1, 2))
+    # The one planted habit that the suite asks for and the company's wording lacks.
+    assert ("bare" in stated(first), "bare" in stated(second)) == (False, True)
+    version = workspace.record.resolve("prompt/reply@production")
+    assert version.ref == done["result"] == "prompt/reply@2"
+    suite = workspace.record.resolve("suite/support@1")
+    roles = {row["role"] for row in workspace.record.rows(tables.measured, tables.measured.c.version == suite.id)}
+    assert roles == {"instrument"}
+    assert (made.folder / "report.html").read_text().count("simulated") >= 2
 
 
 def documents(workspace: Workspace, number: int) -> dict[str, str]:

@@ -273,5 +273,5 @@ def test_a_key_is_in_no_file_that_is_kept(tmp_path: Path, desk: Desk, monkeypatc
     place.test()
     assert desk.seen[0][2]["authorization"] == "geheim-4711"
     place.workspace.record.database.close()
-    kept = [path for path in place.root.rglob("*") if path.is_file() and b"4711" in path.read_bytes()]
+    kept = [path for path in place.root.rglob("*") if path.is_file() and b"geheim-4711" in path.read_bytes()]
     assert kept == []

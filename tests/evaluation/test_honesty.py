@@ -161,7 +161,7 @@ def test_a_family_is_no_metric_and_that_is_said_before_anything_is_asked(bench: 
     bench.suite(5, unwanted=[{"forbidden": ["Garantie"]}])
     bench.model(0.5, "other")
     named = {"first": "sums", "second": "sums", "suite": "sums", "model": "adder", "second_model": "other"}
-    with pytest.raises(UserError, match="no metric 'forbidden'; there are: .*unwanted.forbidden"):
+    with pytest.raises(UserError, match=r"no metric 'forbidden'; there are: .*unwanted\.forbidden"):
         bench.call("prompts.compare", **named, metric="forbidden")
     assert not measured(bench, "pass_rate")
 
@@ -226,7 +226,9 @@ def judge(bench: Bench) -> Iterator[Judge]:
     made = Judge()
     limits = {"attempts": 2, "timeout": 5, "at_once": 4}
     bench.write("models/small.yaml", yaml.safe_dump({"endpoint": made.address, "model": "judge", "limits": limits}))
-    lines = [{"question": f"q{n}", "answer": "good" if n % 2 else "bad", "human": "pass" if n % 2 else "fail"} for n in range(60)]
+    lines = [
+        {"question": f"q{n}", "answer": "good" if n % 2 else "bad", "human": "pass" if n % 2 else "fail"} for n in range(60)
+    ]
     bench.write("labels.jsonl", "\n".join(map(json.dumps, lines)))
     bench.write("judges/kind.yaml", yaml.safe_dump({"model": "small", "criteria": "kind", "labels": {"file": "labels.jsonl"}}))
     assert bench.call("evaluation.audit", judge="kind").passed

@@ -211,7 +211,8 @@ def test_what_a_proposal_must_keep(text: str, reason: str | None) -> None:
     guard = CopyGuard([Case("a", {"frage": "Die Ware kommt spätestens drei Tage nach dem Eingang, oder?"})])
     rules = Rules(wording, guard, 60)
     assert rules.admit(text) == reason
-    assert bool(rules.usable) == (reason is None)
+    assert rules.admit(text) == reason  # proposed once more, it is no further proposal
+    assert rules.usable == (set() if reason else {text})
 
 
 def test_searched_message_is_the_system_message_or_the_first() -> None:

@@ -251,6 +251,20 @@ def test_a_system_is_asked_whichever_version_it_binds(desk: Desk) -> None:
         assert desk.promote("reply@1", system="desk").moved
 
 
+def test_naming_a_lax_system_does_not_pass_by_the_one_that_binds_the_alias(desk: Desk) -> None:
+    desk.prompt(BAD)
+    desk.test()
+    desk.system()
+    strict = (desk.root / "systems/desk.yaml").read_text()
+    lax = {name: {"required": False, "reason": "r"} for name in ("prompts.passed", "prompts.unwanted")}
+    desk.system(binds=["prompt/reply", "model/adder"], overrides=lax)
+    desk.write("systems/lax.yaml", (desk.root / "systems/desk.yaml").read_text())
+    desk.write("systems/desk.yaml", strict)
+    refused = desk.promote(system="lax")
+    assert not refused.moved and any("of system desk is stopped" in reason for reason in refused.reasons)
+    assert desk.promote(system="lax", alias="staging").moved
+
+
 def test_a_system_that_does_not_bind_the_prompt_is_not_asked(desk: Desk) -> None:
     desk.test()
     desk.system(binds=["prompt/replying@production", "model/adder"])

@@ -13,6 +13,7 @@ from searchplace import SearchPlace
 
 from stellwerk.errors import UserError
 from stellwerk.jobs.prompts.search.pieces import droppable, pieces, without
+from stellwerk.record import tables
 
 LONG = "Beantworte die Frage.\n" + "\n".join([USEFUL[0], *USELESS[:3], USEFUL[1], *USELESS[3:]])
 
@@ -38,6 +39,28 @@ def test_trim_leaves_out_what_does_nothing_and_proves_it(place: SearchPlace) -> 
     assert report.sent_saved > 0 and report.currency == "EUR"
     # 2 EUR for a million tokens, sent or answered.
     assert report.money_saved == pytest.approx(1000 * report.sent_saved * 2e-6, rel=0.2)
+
+
+def test_unwanted_outputs_have_to_stay_as_rare_for_a_proof(place: SearchPlace) -> None:
+    place.suite(360, splits={"test": 0.4, "held-out": 0.6}, unwanted=["prompt_leak"])
+    place.model(leak=0.1)
+    whole = place.call("prompts.trim", prompt="long", suite="cases", model="sim", calls=600, save="short")
+    (leaks,) = whole.unwanted
+    assert leaks.metric == "unwanted.prompt_leak" and leaks.verdict == "equivalent" and whole.proven
+    # So few cases cannot show it, whatever the score does.
+    few = place.call("prompts.trim", prompt="long", suite="cases", model="sim", calls=600, margin=0.001)
+    assert few.unwanted[0].verdict == "undecided" and not few.proven
+    assert any("unwanted.prompt_leak rises by less than the margin is not shown" in note for note in few.notes)
+
+
+def test_what_is_proven_is_of_the_model_that_it_was_proven_with(place: SearchPlace) -> None:
+    report = place.call("prompts.trim", prompt="long", suite="cases", model="sim", calls=600)
+    record = place.workspace.record
+    (row,) = record.rows(tables.measurement, tables.measurement.c.metric == "loss_bound")
+    links = record.rows(tables.measured, tables.measured.c.measurement == row["id"])
+    named = {(link["role"], record.versions_of([link["version"]])[0].ref) for link in links}
+    subjects = {("subject", report.result), ("subject", "model/sim@1")}
+    assert named == subjects | {("instrument", "suite/cases@1"), ("instrument", report.prompt)}
 
 
 def test_trim_says_what_is_not_proven(place: SearchPlace) -> None:

@@ -16,6 +16,7 @@ from stellwerk.evaluation.app import AppSpec
 from stellwerk.evaluation.case import Answer, Case
 from stellwerk.evaluation.rows import dump
 from stellwerk.llm import allowed
+from stellwerk.llm.allowed import LEAST_KEY
 from stellwerk.llm.chat import Failure
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class AppTarget:
         self._spec = spec
         self._url = url
         self._headers = headers
+        secrets = [value for name, value in headers.items() if value != spec.headers.get(name)]
+        self._secrets = [part.encode() for value in secrets for part in value.split() if len(part) >= LEAST_KEY]
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AppTarget:
@@ -160,6 +163,8 @@ class AppTarget:
             return self._failed(kind, f"answered with status {status}{moved}", attempt, taken)
         if content is None:
             return self._failed("rejected", f"answered with over {MAXIMUM_BYTES // 2**20} MiB", attempt, taken)
+        for secret in self._secrets:
+            content = content.replace(secret, b"[key]")  # it may repeat what it was sent, and answers are kept
         text = _decoded(content, charset)
         if self._spec.answer == files.TEXT:
             return Answer(text, seconds=taken, attempts=attempt)

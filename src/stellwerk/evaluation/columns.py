@@ -119,6 +119,8 @@ class Columns:
 
     def by_case(self, metric: str) -> dict[str, float]:
         """The mean of a metric over the repeats of each case; NaN where no repeat has one."""
+        if not any(self.repeat):
+            return dict(zip(self.case, self.values(metric), strict=True))
         sums: dict[str, list[float]] = {}
         for case, value in zip(self.case, self.values(metric), strict=True):
             mine = sums.setdefault(case, [0.0, 0.0])

@@ -5,14 +5,15 @@ Made of the columns of a test and kept in memory, the latest first, up to a boun
 
 from __future__ import annotations
 
+import functools
 import gzip
 import threading
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from stellwerk.evaluation.evidence import Evidence
 from stellwerk.evaluation.rows import load
@@ -23,7 +24,7 @@ STATES: tuple[State, ...] = ("passed", "unscored", "errors", "failed", "absent")
 ABSENT = STATES.index("absent")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcomes:
     """The cases of a test.
 
@@ -64,27 +65,57 @@ def outcomes(found: Evidence) -> Outcomes:
     return made
 
 
-def merged(found: Sequence[Outcomes]) -> Sequence[str]:
-    """The cases of several tests, each once, in the order of the first."""
+@dataclass(frozen=True)
+class Matrix:
+    """The cases of several tests, each once.
+
+    Attributes:
+        cases: in the order of the first test, then those that only others have.
+        differing: places of the cases that came out otherwise in one of the tests that asked them.
+        missed: places of the cases that one test did not pass.
+    """
+
+    cases: Sequence[str]
+    differing: Sequence[int]
+    missed: Sequence[int]
+
+
+def matrix(found: Sequence[Evidence]) -> tuple[Matrix, list[Outcomes]]:
+    """Several tests held against each other; what was once held against each other is remembered."""
+    seen = [outcomes(one) for one in found]
+    return (_matrix(tuple(seen)) if seen else Matrix((), (), ())), seen
+
+
+@functools.lru_cache(8)
+def _matrix(found: tuple[Outcomes, ...]) -> Matrix:
+    import numpy as np
+
     if all(one.cases is two.cases for one, two in pairwise(found)):
-        return found[0].cases if found else ()
-    return list(dict.fromkeys(case for one in found for case in one.cases))
+        cases = found[0].cases
+        rows = [one.states for one in found]
+    else:
+        cases = list(dict.fromkeys(case for one in found for case in one.cases))
+        rows = [bytes(_states(one, cases)) for one in found]
+    states = np.array([np.frombuffer(row, dtype=np.uint8) for row in rows])
+    worst = np.where(states == ABSENT, 0, states).max(axis=0)
+    best = np.where(states == ABSENT, ABSENT, states).min(axis=0)
+    highest = np.where(states == ABSENT, best, states).max(axis=0)
+    return Matrix(cases, np.flatnonzero(highest != best).tolist(), np.flatnonzero(worst > 0).tolist())
 
 
-def aligned(found: Outcomes, cases: Sequence[str]) -> bytes:
-    """The states of some cases, in their order."""
-    if found.cases is cases:
-        return found.states
+def _states(found: Outcomes, cases: Sequence[str]) -> Iterator[int]:
     index, states = found.index, found.states
-    return bytes(ABSENT if (place := index.get(case)) is None else states[place] for case in cases)
+    return (ABSENT if (place := index.get(case)) is None else states[place] for case in cases)
 
 
 def _made(found: Evidence) -> Outcomes:
     columns = load(gzip.decompress(found.store.get(found.counts["columns"])))
+    if not any(columns["repeat"]):
+        return _once(columns)
     calls, asked, passed, states = array("l"), array("l"), array("l"), bytearray()
     index: dict[str, int] = {}
     for number, (case, value, error) in enumerate(zip(columns["case"], columns["passed"], columns["error"], strict=True)):
-        state = 2 if error else 1 if value is None else 0 if value else 3
+        state = _state(value, error)
         place = index.get(case)
         if place is None:
             index[case] = len(states)
@@ -100,6 +131,21 @@ def _made(found: Evidence) -> Outcomes:
             calls[place] = number
     cases, index = _shared(list(index), index)
     return Outcomes(cases, index, bytes(states), calls, asked, passed)
+
+
+def _once(columns: Mapping[str, Any]) -> Outcomes:
+    """The outcomes of a test that asked each case once; large ones mostly do."""
+    states = bytes(map(_state, columns["passed"], columns["error"]))
+    names: list[str] = columns["case"]
+    cases, index = _shared(names, {})
+    if cases is names:
+        index = {case: place for place, case in enumerate(names)}
+    ones = array("l", [1]) * len(states)
+    return Outcomes(cases, index, states, array("l", range(len(states))), ones, array("l", (one == 0 for one in states)))
+
+
+def _state(passed: float | None, error: float | None) -> int:
+    return 2 if error else 1 if passed is None else 0 if passed else 3
 
 
 def _shared(cases: Sequence[str], index: dict[str, int]) -> tuple[Sequence[str], dict[str, int]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 LOCAL = "local"  # the region of what is computed on this machine
+LEAST_KEY = 16  # signs of a key that is looked for in answers; a shorter one, such as EMPTY or test, may be a word of one
 
 
 def on_this_machine(spec: ModelSpec) -> bool:

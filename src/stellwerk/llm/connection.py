@@ -17,11 +17,11 @@ from typing import Self
 
 import aiohttp
 
+from stellwerk.llm.allowed import LEAST_KEY
 from stellwerk.llm.failures import Failed, checked, of_library
 
 MOST_BYTES = 16 * 1024 * 1024  # of an answer
 CONNECT_SECONDS = 15.0
-LEAST_KEY = 16  # signs; a shorter one, such as EMPTY or test, may be a word of an answer
 
 
 @dataclass

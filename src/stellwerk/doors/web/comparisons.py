@@ -1,6 +1,6 @@
 """Two tests side by side: the difference with its interval, what may be said of it, and the cases that differ.
 
-Shows what a run has compared, or asks the operation that compares two tests. Reads answers of the cases of a page alone.
+Shows what a run has compared, or compares as the operation does. Reads answers of the cases of a page alone.
 """
 
 from __future__ import annotations
@@ -86,8 +86,7 @@ def compare(
     request: Request, first: str = "", second: str = "", margin: str = "", metric: str = "passed", number: int = 1
 ) -> Response:
     """Two tests; with less than two a form to choose them."""
-    operation = find("evaluation.compare")
-    guard.require(request, operation)
+    guard.require(request, find("evaluation.compare"))
     workspace = workspace_of(request)
     if not (first and second):
         return _choice(request, workspace, first, second)
@@ -95,8 +94,7 @@ def compare(
     width, fault = _margin(request, margin)
     metric = metric if metric in _metrics(one[0], two[0]) else "passed"
     try:
-        values = {"first": one[1], "second": two[1], "margin": width, "metric": metric}
-        result = execution.call(workspace, operation, values).model_dump()
+        result = _compared(_Pair(one[0], two[0], metric), width)
     except UserError as error:
         return _choice(request, workspace, one[1], two[1], str(error))
     found = Found({**result, "n": result["cases"]}, result["numbers"])
@@ -181,7 +179,7 @@ def _page(
         others=[_gain(request, one, sides) for one in found.others],
         notes=_notes(request, found, sides),
         metrics=[(name, views.title_of(request, name)) for name in _metrics(*sides)],
-        cases=_cases(request, sides, names, shown, unit),
+        cases=_cases(request, sides, names, shown, metric),
         total=len(differing),
         number=number,
         last=last,
@@ -252,10 +250,11 @@ def _picture(request: Request, result: Mapping[str, Any], unit: str) -> str:
     first, last = around([result["difference"], result["low"], result["high"], margin or None, -margin if margin else None])
     language = language_of(request)
     by, places = (100.0, 1) if unit == "share" else (1.0, 4)
-    ends = {first: "", 0.0: "0", last: ""}
-    ticks = [(place, told or words.number(round(by * place, places), language).replace("-", "−")) for place, told in sorted(ends.items())]
+    shown = {place: words.number(round(by * place, places), language).replace("-", "−") for place in (first, last)}
+    ticks = sorted({**shown, 0.0: "0"}.items())
     label = f"{_sentence(request, result)}: {_said(request, result['difference'], result['low'], result['high'], unit)}"
     sides = (text(request, "first better"), text(request, "second better"))
+    sides = sides[::-1] if _less_is_better(result["metric"]) else sides
     return difference_svg(result["difference"], result["low"], result["high"], margin, ticks, sides, label, language)
 
 
@@ -323,12 +322,24 @@ class _Pair:
         return isinstance(other, _Pair) and self._key == other._key
 
 
+def _less_is_better(metric: str) -> bool:
+    return metric.startswith("unwanted.") or metric == "cost" or metric in UNITS
+
+
+@functools.lru_cache(16)
+def _compared(pair: _Pair, margin: float) -> dict[str, Any]:
+    """What the operation that compares two tests finds; large tests take seconds, so it is not found twice."""
+    from stellwerk.evaluation import comparing
+
+    return comparing.compared(*pair.sides, margin=margin, metric=pair.metric).model_dump()
+
+
 @functools.lru_cache(16)
 def _apart(pair: _Pair) -> list[tuple[str, float, float]]:
     from stellwerk.evaluation import comparing
 
     cases, one, two, _ = comparing.pairs(*pair.sides, pair.metric)
-    sign = -1 if pair.metric.startswith("unwanted.") else 1
+    sign = -1 if _less_is_better(pair.metric) else 1
     apart = [(case, a, b) for case, a, b in zip(cases, one, two, strict=True) if a != b]
     return sorted(apart, key=lambda found: sign * (found[2] - found[1]))
 
@@ -338,10 +349,10 @@ def _cases(
     sides: tuple[Evidence, Evidence],
     names: tuple[str, str],
     shown: Sequence[tuple[str, float, float]],
-    unit: str,
+    metric: str,
 ) -> list[dict[str, Any]]:
     """Cases with what both answered, and how each check did on it."""
-    language = language_of(request)
+    language, unit = language_of(request), _unit(metric, sides)
     seen = [outcomes(side) for side in sides]
     numbers = [[one.calls[one.index[case]] for case, _, _ in shown] for one in seen]
     rows = [paging.at(side, wanted) for side, wanted in zip(sides, numbers, strict=True)]
@@ -362,7 +373,7 @@ def _cases(
             )
         found.append(
             {"case": views.clean(case), "question": views.question(rows[0][numbers[0][place]]), "answers": answers,
-             "worse": values[1] < values[0]}
+             "worse": (values[1] > values[0]) == _less_is_better(metric)}
         )  # fmt: skip
     return found
 

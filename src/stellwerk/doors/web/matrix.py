@@ -23,7 +23,7 @@ from stellwerk.doors.web.testviews import clean
 from stellwerk.errors import UserError
 from stellwerk.evaluation import listing, paging
 from stellwerk.evaluation.listing import Listed
-from stellwerk.evaluation.outcomes import ABSENT, STATES, Outcomes, aligned, merged, outcomes
+from stellwerk.evaluation.outcomes import STATES, Outcomes, matrix
 from stellwerk.operation import find
 
 if TYPE_CHECKING:
@@ -81,10 +81,9 @@ def show(
     known = listing.tests(workspace, name, KNOWN)
     chosen = _chosen(known, test, split)
     show, case = views.given(SHOWN, show, "all"), case.strip()[:200]
-    seen = [outcomes(one.evidence) for one in chosen]
-    cases = merged(seen)
-    states = [aligned(one, cases) for one in seen]
-    wanted = {kind: _places(states, kind) for kind in SHOWN}
+    found, seen = matrix([one.evidence for one in chosen])
+    cases = found.cases
+    wanted = {"all": range(len(cases)), "differ": found.differing, "failed": found.missed}
     places = [place for place in wanted[show] if case.casefold() in cases[place].casefold()] if case else wanted[show]
     last = views.pages(len(places), ON_A_PAGE)
     number = views.within(number, last)
@@ -104,7 +103,7 @@ def show(
         split=split,
         case=case,
         show=show,
-        counts={kind: len(found) for kind, found in wanted.items()},
+        counts={kind: len(these) for kind, these in wanted.items()},
         rows=rows,
         total=len(places),
         number=number,
@@ -195,17 +194,6 @@ def _main_split(known: Sequence[Listed]) -> str:
     """The split of the latest test that counts, else of the latest one."""
     counted = [one for one in known if one.evidence.about["complete"]] or known
     return str(counted[0].evidence.about["split"]) if counted else ""
-
-
-def _places(states: Sequence[bytes], kind: str) -> Sequence[int]:
-    """The places of the cases that are shown; those that differ came out otherwise in one of the tests that asked them."""
-    total = len(states[0]) if states else 0
-    if kind == "all":
-        return range(total)
-    columns = zip(*states, strict=True)
-    if kind == "failed":
-        return [place for place, column in enumerate(columns) if any(0 < state < ABSENT for state in column)]
-    return [place for place, column in enumerate(columns) if len({*column} - {ABSENT}) > 1]
 
 
 def _rows(chosen: Sequence[Listed], seen: Sequence[Outcomes], cases: Sequence[str]) -> list[Row]:

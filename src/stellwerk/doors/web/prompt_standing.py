@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 from stellwerk.doors.web import prompt_tests
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.overview import address_of, moment
-from stellwerk.operation import find
+from stellwerk.jobs.prompts.library import line_of
 from stellwerk.record import tables
 from stellwerk.report import words
 from stellwerk.report.shares import share_svg
-from stellwerk.runs import execution, reading
+from stellwerk.runs import reading
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from stellwerk.doors.web.prompt_known import Known
-    from stellwerk.jobs.prompts.reports import PromptLine
     from stellwerk.workspace import Workspace
 
 SEARCHES = ("prompts.optimise", "prompts.trim", "prompts.compare", "prompts.promote")
@@ -56,12 +55,6 @@ def common(request: Request, workspace: Workspace) -> dict[str, Any]:
         "bar": share_svg,
         "range_of": lambda value, low, high: words.interval(value, low, high, "share", language),
     }
-
-
-def line_of(workspace: Workspace, name: str) -> PromptLine | None:
-    """A prompt's line of the library."""
-    lines: list[PromptLine] = execution.call(workspace, find("prompts.library"), {"search": f"prompt/{name}"}).prompts
-    return next((one for one in lines if one.prompt == f"prompt/{name}"), None)
 
 
 def runs_of(workspace: Workspace, name: str) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def cases(workspace: Workspace, suite: str, split: Split | None, search: str | N
         limit: cases at most.
     """
     found = taking.of(workspace, suite)
-    numbered = enumerate(found.cases(), 1)
+    numbered: Iterator[tuple[int, Case]] = enumerate(found.cases(), 1)
     if not search and found.version is not None:
         numbered, offset = _onward(workspace, found.version, split, offset)
     wanted = ((number, case) for number, case in numbered if split is None or case.split == split)

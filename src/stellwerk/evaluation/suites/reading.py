@@ -19,7 +19,7 @@ from stellwerk.errors import UserError
 from stellwerk.evaluation.suites import csv_tests, templates
 from stellwerk.evaluation.suites.loading import Files
 from stellwerk.evaluation.suites.row import Row, refuse
-from stellwerk.evaluation.suites.spec import CaseFile, Columns, TestCase
+from stellwerk.evaluation.suites.spec import SPLITS, CaseFile, Columns, TestCase
 from stellwerk.specfile import Place, SpecFile, parse, read_text
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -65,9 +65,12 @@ def flat(place: str, row: Mapping[str, Any], columns: Columns) -> Row:
         column = getattr(columns, name)
         if column is not None and row.get(column) not in (None, ""):
             given[name] = row[column]
-    for name in ("cluster", "id"):
+    for name in ("cluster", "id", "language"):
         if name in given:
             given[name] = str(given[name])
+    if given.get("split", "test") not in SPLITS:
+        # What stands there may be a person's name, and mistakes are kept in the record.
+        refuse(place, f"the column {columns.split!r} holds something else than {', '.join(SPLITS)}; name another for split")
     given["tags"] = [str(row[column]) for column in columns.tags if row[column] not in (None, "")]
     return Row(place, checked(place, given), columns.expected is not None, data=True)
 

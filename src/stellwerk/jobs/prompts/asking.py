@@ -47,7 +47,7 @@ def asking(workspace: Workspace, version: Version, alias: str, system: str | Non
         workspace: with the systems' files and the record.
         version: of the prompt.
         alias: that is to move.
-        system: only this one, which has to bind the prompt, in whichever version; all that bind the alias if left out.
+        system: this one too, which has to bind the prompt, in whichever version; those that bind the alias are asked anyhow.
         now: with time zone.
 
     Raises:
@@ -68,12 +68,13 @@ def asking(workspace: Workspace, version: Version, alias: str, system: str | Non
 
 def _systems(workspace: Workspace, version: Version, alias: str, system: str | None) -> list[str]:
     asset = f"{KIND}/{version.name}"
+    bound = [name for name in spec.names(workspace) if f"{asset}@{alias}" in spec.binds(spec.read(workspace, name))]
     if system is None:
-        return [name for name in spec.names(workspace) if f"{asset}@{alias}" in spec.binds(spec.read(workspace, name))]
+        return bound
     file = spec.read(workspace, system)
     if asset not in map(spec.asset_of, spec.binds(file)):
         raise UserError(f"{file.name} does not bind {asset}; write {asset}@{alias} under binds there")
-    return [system]
+    return [system, *(name for name in bound if name != system)]
 
 
 def _about(version: Version, signals: Iterable[Signal]) -> list[Signal]:

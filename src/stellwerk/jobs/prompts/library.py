@@ -36,14 +36,26 @@ def library(workspace: Workspace, search: str | None = None, *, stale: bool = Fa
     used = _used(workspace)
     lines = []
     for name in sorted({*workspace.specs(FOLDER, SUFFIX), *known}):
-        prompt, problem = _file(workspace, name)
-        if prompt is None and problem is None:
-            prompt = versions.prompt_of(workspace, known[name][-1])
-            problem = f"there is no {FOLDER}/{name}{SUFFIX} any more; its versions are in the record"
-        line = _line(workspace, name, prompt, problem, known.get(name, []), used.get(name, []))
+        line, prompt = _of(workspace, name, known.get(name, []), used.get(name, []))
         if (search is None or _holds(search, line, prompt)) and (not stale or line.stale is not None):
             lines.append(line)
     return Library(prompts=lines, message=_message(lines, search, stale))
+
+
+def line_of(workspace: Workspace, name: str) -> PromptLine | None:
+    """The line of one prompt, without a look at the others; None where there is neither a file nor a version."""
+    there = workspace.record.versions(tables.asset.c.kind == KIND, tables.asset.c.name == name)
+    if not there and name not in workspace.specs(FOLDER, SUFFIX):
+        return None
+    return _of(workspace, name, there, _used(workspace).get(name, []))[0]
+
+
+def _of(workspace: Workspace, name: str, there: list[Version], used: list[str]) -> tuple[PromptLine, Prompt | None]:
+    prompt, problem = _file(workspace, name)
+    if prompt is None and problem is None:
+        prompt = versions.prompt_of(workspace, there[-1])
+        problem = f"there is no {FOLDER}/{name}{SUFFIX} any more; its versions are in the record"
+    return _line(workspace, name, prompt, problem, there, used), prompt
 
 
 def _file(workspace: Workspace, name: str) -> tuple[Prompt | None, str | None]:

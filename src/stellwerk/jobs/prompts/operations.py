@@ -234,7 +234,7 @@ def promote(
     Args:
         prompt: such as reply, for prompts/reply.prompty as it is now, or reply@3.
         alias: such as production.
-        system: whose gates have to be passed; all that bind the alias if left out.
+        system: whose gates have to be passed too; those of all that bind the alias have to anyhow.
         reason: why, for the record.
     """
     from stellwerk.jobs.prompts import promoting
@@ -255,7 +255,7 @@ def library(search: str | None = None, stale: bool = False, *, workspace: Worksp
     return listing.library(workspace, search, stale=stale)
 
 
-@operation(example={"file": "imports/reply.prompt", "format": "dotprompt", "overwrite": True}, changes=True)
+@operation(example={"file": "imports/reply.prompt", "format": "dotprompt", "overwrite": True}, changes=True, scope="admin")
 def import_(
     file: Annotated[Path, LocalPath()],
     format: Format = "prompty",

@@ -32,7 +32,7 @@ def promote(run: Run, *, alias: str, system: str | None, reason: str) -> Promoti
     Args:
         run: of the operation.
         alias: such as production.
-        system: whose gates have to pass; all that bind the alias if left out.
+        system: whose gates have to pass too, beside those of all that bind the alias.
         reason: why, for the record.
 
     Raises:
