@@ -342,6 +342,8 @@ class Run:
         transaction.insert(
             tables.usage, run=self.id, seconds=used.seconds, stored=used.stored, extent=used.extent, created=transaction.at
         )
+        for currency, amount in used.money.items():
+            transaction.insert(tables.spent, run=self.id, amount=amount, currency=currency, created=transaction.at)
 
     def keep_lease(self) -> bool:
         """Push the expiry of the lease ahead; False when another process has the run now."""

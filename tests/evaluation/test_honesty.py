@@ -16,6 +16,7 @@ from test_testing import PROMPT, Bench, counting
 from stellwerk.errors import UserError
 from stellwerk.evaluation import measuring
 from stellwerk.evaluation.columns import Columns
+from stellwerk.evaluation.operations import failed
 from stellwerk.record import tables
 
 PRICE = [{"input": 1000, "output": 2000, "currency": "EUR", "since": "2024-01-01"}]
@@ -152,6 +153,8 @@ def test_more_of_what_should_be_little_is_worse(bench: Bench) -> None:
     named = {"first": "sums", "second": "sums", "suite": "sums", "model": "adder", "second_model": "right", "metric": "cost"}
     report = bench.call("prompts.compare", **named)
     assert report.verdict == report.gain.verdict == "worse" and report.gain.p is not None
+    ranks = bench.call("evaluation.rank", runs=[first.run, second.run], metric="cost")
+    assert [place.run for place in ranks.places] == [first.run, second.run]
     assert not measured(bench, "difference")  # of money, which is no difference of what passes
     (row,) = measured(bench, "difference.cost")
     assert linked(bench, row["id"], "instrument") == {"suite/sums@1", "model/adder@1"}
@@ -246,6 +249,7 @@ def test_a_judge_that_did_not_answer_is_asked_again_and_nothing_counts_until_the
     judged_by(bench)
     judge.silent = True
     mute = bench.test()
+    assert failed(mute) == 1  # and what runs it is not told that all is well
     assert mute.unscored == 6 and not mute.complete and any("run again" in note for note in mute.notes)
     assert not any(row["complete"] for row in measured(bench, "pass_rate"))
     judge.silent = False

@@ -53,6 +53,18 @@ def test_unwanted_outputs_have_to_stay_as_rare_for_a_proof(place: SearchPlace) -
     assert any("unwanted.prompt_leak rises by less than the margin is not shown" in note for note in few.notes)
 
 
+def test_a_test_on_the_cases_that_chose_a_wording_says_so_under_any_name(place: SearchPlace) -> None:
+    place.call("prompts.trim", prompt="long", suite="cases", model="sim", calls=600, save="short")
+    place.write("prompts/renamed.prompty", (place.root / "prompts/short.prompty").read_text(encoding="utf-8"))
+    notes = {}
+    for name, split in (("long", "test"), ("renamed", "test"), ("renamed", "held-out")):
+        report = place.call("prompts.test", prompt=name, suite="cases", model="sim", split=split)
+        notes[name, split] = any("chose this wording" in note for note in report.notes)
+    assert notes == {("long", "test"): False, ("renamed", "test"): True, ("renamed", "held-out"): False}
+    rows = place.workspace.record.rows(tables.measurement, tables.measurement.c.metric == "pass_rate")
+    assert {row["details"]["chosen"] for row in rows if row["complete"]} == {False, True}
+
+
 def test_what_is_proven_is_of_the_model_that_it_was_proven_with(place: SearchPlace) -> None:
     report = place.call("prompts.trim", prompt="long", suite="cases", model="sim", calls=600)
     record = place.workspace.record

@@ -58,6 +58,7 @@ def fill(record: Record, seed: int = 0, details: Any = None, number: float = 0.2
             )
             transaction.insert(tables.tombstone, erasure=erased["id"], token="f" * 64)
             transaction.insert(tables.usage, run=run, seconds=1.5, stored=2.0, extent=None, created=transaction.at)
+            transaction.insert(tables.spent, run=run, amount=0.25, currency="EUR", created=transaction.at)
             transaction.insert(
                 tables.decision, kind="waive", about="desk", details={"given": details}, person=PERSON, authenticated=turn == 1,
                 reason=text, until=None, created=transaction.at,

@@ -14,7 +14,7 @@ from stellwerk.errors import UserError
 from stellwerk.operation import FileRef, Operation, operation
 from stellwerk.record import tables
 from stellwerk.run import BudgetSpent, Run
-from stellwerk.runs import execution
+from stellwerk.runs import execution, planning
 from stellwerk.workspace import Workspace
 
 
@@ -139,6 +139,8 @@ def spend(*, run: Run) -> dict[str, float]:
 def test_a_budget_of_money_stops_a_run(workspace: Workspace, probe: Callable[..., Operation]) -> None:
     entry = probe(spend)
     assert execution.call(workspace, entry, {}) == {"EUR": pytest.approx(4.0)}
+    (expected,) = (one for one in planning.plan(workspace, entry, None).estimates if one.what == "money")
+    assert (expected.median, expected.unit) == (4.0, "EUR")
     set_settings(workspace.root, "budget: {money: {EUR: 1.5}}\n")
     bounded = Workspace(workspace.root)
     with pytest.raises(BudgetSpent, match=r"its budget of 1\.5 EUR in stellwerk\.yaml"):

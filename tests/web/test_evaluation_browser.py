@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -40,7 +41,7 @@ def shot(reader: Reader, name: str) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("language", "width", "scheme"), LOOKS)
 def test_a_person_finds_what_differs(
-    browser: Browser, site: tuple[str, dict[str, str]], language: str, width: int, scheme: str
+    browser: Browser, site: tuple[str, dict[str, str]], language: str, width: int, scheme: Any
 ) -> None:
     base, runs = site
     context = browser.new_context(

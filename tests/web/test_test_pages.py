@@ -217,7 +217,11 @@ def test_a_suite_that_is_wrong_says_so(new: Callable[..., Visitor]) -> None:
 
 
 def test_a_file_that_changed_is_told(new: Callable[..., Visitor]) -> None:
-    visitor = new(lambda workspace: (prepare(workspace), call(workspace, "evaluation.register", suite="sums")))
+    def register(workspace: Workspace) -> None:
+        prepare(workspace)
+        call(workspace, "evaluation.register", suite="sums")
+
+    visitor = new(register)
     assert "has changed" not in visible(visitor.read("/suites/sums/cases"))
     path = visitor.workspace.root / "suites/sums.yaml"
     path.write_text(path.read_text().replace("Sums of two", "Sums of both"))

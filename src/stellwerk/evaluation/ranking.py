@@ -26,6 +26,7 @@ def rank(workspace: Workspace, runs: list[str], metric: str) -> Ranking:
     """
     import numpy as np
 
+    from stellwerk.evaluation.comparing import less_is_better
     from stellwerk.evaluation.statistics.ranking import ranked
 
     tests = _tests(workspace, runs)
@@ -40,7 +41,7 @@ def rank(workspace: Workspace, runs: list[str], metric: str) -> Ranking:
     for found in tests:
         labels |= {case: label for case, label in found.columns.cluster_of().items() if label is not None}
     try:
-        places = ranked(scores, [labels.get(case) for case in cases])
+        places = ranked(-scores if less_is_better(metric) else scores, [labels.get(case) for case in cases])
     except ValueError as error:
         raise UserError(f"{error}; name tests that have cases with a {metric} in common") from None
     shared = int((~np.isnan(scores)).all(axis=1).sum())

@@ -80,6 +80,11 @@ def _notes(about: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
     notes = []
     if about["simulated"]:
         notes.append("These answers are simulated: a plan made them up, so the numbers say nothing about a real model.")
+    if about.get("chosen") and about["split"] != "held-out":
+        notes.append(
+            "A search chose this wording by cases of this suite, so this test flatters it; those held out do not: "
+            "--split held-out."
+        )
     if counts["errors"]:
         notes.append(
             f"{counts['errors']} of {counts['samples']} calls got no answer; they count neither as right nor as wrong, and the "

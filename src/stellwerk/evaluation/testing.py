@@ -21,6 +21,7 @@ from stellwerk.evaluation.evidence import Evidence
 from stellwerk.evaluation.reports import TestReport
 from stellwerk.evaluation.target import PromptTarget, Target
 from stellwerk.llm import prices
+from stellwerk.record import lineage, tables
 from stellwerk.record.record import Version
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def judged(
         "repeats": max(repeats, _suite(run, suite.ref).epochs),
         "limit": limit,
         "depends": _depends(run, subjects, suite),
+        "chosen": _is_chosen(run, subjects, suite),
     }
     name = f"{evidence.STEP}{_called(subjects)}: {suite.name}@{suite.number} {split}"[:NAME]
     outcome = run.step(name, ask, inputs=[*subjects, *instruments], about=about)
@@ -192,6 +194,16 @@ def _depends(run: Run, subjects: Sequence[Version], suite: Version) -> dict[str,
     return found
 
 
+def _is_chosen(run: Run, subjects: Sequence[Version], suite: Version) -> bool:
+    """Whether a search has chosen this wording by cases of this suite, under whatever name it was found."""
+    found = []
+    for prompt in (version for version in subjects if version.kind == "prompt"):
+        found += run.record.versions(tables.version.c.digest == prompt.digest)
+    above = lineage.neighbours(run.record, [version.id for version in found if version.kind == "prompt"], "up")
+    made_from = run.record.versions_of({key for keys in above.values() for key in keys})
+    return any((version.kind, version.name) == (suite.kind, suite.name) for version in made_from)
+
+
 def _embedders(run: Run, suite: Suite) -> dict[str, Any]:
     """What the models are that `similar` asks, by name; they are no versions, so that what identifies them is told."""
     from stellwerk.llm import models
@@ -251,7 +263,7 @@ def _measure(run: Run, summary: Sequence[Mapping[str, Any]], about: Mapping[str,
     subjects = [run.record.resolve(reference) for reference in about["subjects"]]
     instruments = [run.record.resolve(reference) for reference in about["instruments"]]
     whole = about["limit"] is None and about["split"] in COUNTED
-    details = {name: about[name] for name in ("split", "repeats", "simulated")}
+    details = {name: about[name] for name in ("split", "repeats", "simulated", "chosen")}
     if about["depends"]["embedders"]:
         details["embedders"] = about["depends"]["embedders"]
     for one in summary:

@@ -253,6 +253,17 @@ usage = Table(
     _time("created"),
 )
 
+# What calls to models cost in one execution of a run, as far as their prices are known.
+spent = Table(
+    "spent",
+    metadata,
+    _id(),
+    _to("run"),
+    Column("amount", Float, nullable=False),
+    Column("currency", String(3), nullable=False),
+    _time("created"),
+)
+
 # What a named person decided about evidence: waivers and sign-offs of a system, the fate of a finding, and revocations.
 # Of several the latest counts, so that a finding's status is that of its latest decision.
 decision = Table(
@@ -373,4 +384,5 @@ JOURNALED = (
     release,
     released,
     rating,
+    spent,
 )

@@ -82,6 +82,7 @@ def _planned(one: mending.Mend, found: Sequence[mending.Mend]) -> PlannedRun:
         seconds=time.median if time else None,
         low=time.low if time else None,
         high=time.high if time else None,
+        cost={each.unit: each.median for each in one.money},
         clears=sorted(f"{other.gate} on {other.subject}" for other in needed),
     )
 

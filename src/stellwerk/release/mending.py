@@ -1,4 +1,4 @@
-"""What would clear a system: the runs that bring evidence back, with their expected time, and what only a person can do.
+"""What would clear a system: the runs that bring evidence back, their expected time and cost, and what only a person can do.
 
 A run is named where evidence is missing, stale or too old, and the gate says which operation measures it. What stands outside
 its threshold is not measured again: somebody has to change it, or to take it on. Starts nothing but in `start`.
@@ -41,6 +41,7 @@ class Mend:
         operation: the run that brings it back; None where no run does.
         values: of that run.
         seconds: what it is expected to take; None where nothing is known.
+        money: what it is expected to cost, by currency; empty where nothing is known.
         person: what a person has to do; None where a run is enough.
         waive: the command that lets it pass until a date, where it may be waived.
     """
@@ -56,6 +57,7 @@ class Mend:
     seconds: Estimate | None
     person: str | None
     waive: str | None = None
+    money: tuple[Estimate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def mends(workspace: Workspace, standing: Standing, language: Language = "en", *
         language: of reasons and of what a person has to do.
         timed: whether to estimate how long each run takes.
     """
-    times: dict[bytes, Estimate | None] = {}
+    times: dict[bytes, list[Estimate]] = {}
     found = []
     todo = [signal for signal in standing.signals if signal.state != "clear" and signal.waiver is None]
     making = {_missing(signal): calls for signal in todo if _missing(signal) and (calls := _calls(workspace, standing, signal))}
@@ -135,12 +137,14 @@ def start(workspace: Workspace, found: Iterable[Mend]) -> Iterator[Started]:
 
 def _mend(
     workspace: Workspace | None, signal: Signal, operation: Operation, values: dict[str, str],
-    times: dict[bytes, Estimate | None], language: Language,
+    times: dict[bytes, list[Estimate]], language: Language,
 ) -> Mend:  # fmt: skip
     key = _key(operation.path, values)
     if key not in times:
-        times[key] = _seconds(workspace, operation, values) if workspace is not None else None
-    return _of(signal, language, operation=operation.path, values=values, seconds=times[key])
+        times[key] = _expected(workspace, operation, values) if workspace is not None else []
+    seconds = next((one for one in times[key] if one.what == "time"), None)
+    money = tuple(one for one in times[key] if one.what == "money")
+    return replace(_of(signal, language, operation=operation.path, values=values, seconds=seconds), money=money)
 
 
 def _by_person(workspace: Workspace, standing: Standing, signal: Signal, language: Language) -> Mend:
@@ -254,10 +258,9 @@ def _made(standing: Standing, version: str) -> str:
     return next((v.created for v in standing.closure if v.id == version), "")
 
 
-def _seconds(workspace: Workspace, operation: Operation, values: Mapping[str, str]) -> Estimate | None:
+def _expected(workspace: Workspace, operation: Operation, values: Mapping[str, str]) -> list[Estimate]:
     subject = values.get(operation.subject.name) if operation.subject else None
-    plan = planning.plan(workspace, operation, subject)
-    return next((estimate for estimate in plan.estimates if estimate.what == "time"), None)
+    return planning.plan(workspace, operation, subject).estimates
 
 
 def _short(ref: str) -> str:

@@ -82,7 +82,7 @@ class SignalsReport(BaseModel):
 class PlannedRun(BaseModel):
     """A run that brings evidence back."""
 
-    TABLE: ClassVar = ("command", "seconds", "clears")
+    TABLE: ClassVar = ("command", "seconds", "cost", "clears")
 
     command: str
     operation: str
@@ -90,6 +90,7 @@ class PlannedRun(BaseModel):
     seconds: float | None = Field(description="expected, the median of earlier runs")
     low: float | None = Field(description="the shortest of them, in seconds")
     high: float | None = Field(description="the longest of them, in seconds")
+    cost: dict[str, float] = Field(description="expected by currency, as earlier runs spent; empty where nothing is known")
     clears: list[str] = Field(description="the gates that it brings back, and on what")
 
 

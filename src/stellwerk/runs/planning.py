@@ -1,4 +1,4 @@
-"""What a run is likely to take: time and disk, from what earlier runs of the kind used.
+"""What a run is likely to take: time, disk and money, from what earlier runs of the kind used.
 
 An estimate is the median of earlier runs between the least and the most of them. Where n runs and the next one are alike, the
 next lies between those two with a probability of (n - 1) / (n + 1). It says so where it knows little, or nothing.
@@ -7,7 +7,8 @@ next lies between those two with a probability of (n - 1) / (n + 1). It says so 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,7 @@ class Used:
     seconds: float
     stored: float
     extent: float | None
+    money: Mapping[str, float]
 
 
 def plan(workspace: Workspace, operation: Operation, subject: str | None) -> Plan:
@@ -81,7 +83,7 @@ def plan(workspace: Workspace, operation: Operation, subject: str | None) -> Pla
         message=_message(title, about, subject, len(used), bool(same), scaled),
         runs=len(used),
         estimates=[_of("time", "s", [one.seconds for one in used]),
-                   _of("disk", "GB", [one.stored / GIGABYTE for one in used])] if used else [],
+                   _of("disk", "GB", [one.stored / GIGABYTE for one in used]), *_money(used)] if used else [],
         inside=round((len(used) - 1) / (len(used) + 1), 2) if used else None,
         scaled=scaled,
         budget=limits,
@@ -99,6 +101,12 @@ def _message(title: str, about: str, subject: str | None, runs: int, same: bool,
     return sentence + ("; so few say little" if runs < FEW else "")
 
 
+def _money(used: Sequence[Used]) -> list[Estimate]:
+    """What runs spent, by currency; those that spent nothing took all replies from the cache, or asked what has no price."""
+    currencies = sorted({currency for one in used for currency in one.money})
+    return [_of("money", name, [one.money[name] for one in used if name in one.money]) for name in currencies]
+
+
 def _of(what: str, unit: str, values: Sequence[float]) -> Estimate:
     middle, low, high = statistics.median(values), min(values), max(values)
     return Estimate(what=what, unit=unit, median=round(middle, 4), low=round(low, 4), high=round(high, 4))
@@ -109,7 +117,10 @@ def _scaled(found: Sequence[Used], extent: float | None) -> tuple[list[Used], bo
     if not found or not extent or not all(one.extent for one in found):
         return list(found), False
     factors = [extent / (one.extent or extent) for one in found]
-    return [Used(one.seconds * by, one.stored * by, extent) for one, by in zip(found, factors, strict=True)], True
+    return [
+        Used(one.seconds * by, one.stored * by, extent, {name: amount * by for name, amount in one.money.items()})
+        for one, by in zip(found, factors, strict=True)
+    ], True
 
 
 def _extent(workspace: Workspace, operation: Operation, subject: str | None) -> float | None:
@@ -134,14 +145,17 @@ def _earlier(record: Record, operation: Operation, subject: str | None) -> list[
     usage: dict[str, list[dict[str, Any]]] = {}
     for row in record.rows(tables.usage, tables.usage.c.run.in_(keys)):
         usage.setdefault(row["run"], []).append(row)
+    spent: dict[str, Counter[str]] = {}
+    for row in record.rows(tables.spent, tables.spent.c.run.in_(keys)):
+        spent.setdefault(row["run"], Counter())[row["currency"]] += row["amount"]
     worked = usage.keys() & busy
-    return [_sum(rows) for key, rows in usage.items() if key in (worked or usage)]
+    return [_sum(rows, spent.get(key, {})) for key, rows in usage.items() if key in (worked or usage)]
 
 
-def _sum(executions: Sequence[dict[str, Any]]) -> Used:
+def _sum(executions: Sequence[dict[str, Any]], money: Mapping[str, float]) -> Used:
     extents = [row["extent"] for row in executions if row["extent"] is not None]
     seconds = sum(row["seconds"] for row in executions)
-    return Used(seconds, sum(row["stored"] for row in executions), max(extents, default=None))
+    return Used(seconds, sum(row["stored"] for row in executions), max(extents, default=None), money)
 
 
 def _about(operation: Operation, subject: str | None) -> list[ColumnElement[bool]]:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from stellwerk.errors import UserError
+from stellwerk.operation import find
 from stellwerk.record import leases, tables
 from stellwerk.record.record import ERASED, Record
 from stellwerk.runs import queue
@@ -248,7 +250,7 @@ def _line(row: Mapping[str, Any], at: Now, steps: Sequence[int], names: Mapping[
         run=row["id"][:8],
         id=row["id"],
         operation=row["operation"],
-        subject=next((value for value in row["parameters"].values() if isinstance(value, str)), None),
+        subject=_subject(row["operation"], row["parameters"]),
         state=at.state(row),
         person=names.get(row["person"], ERASED),
         created=row["created"],
@@ -258,6 +260,17 @@ def _line(row: Mapping[str, Any], at: Now, steps: Sequence[int], names: Mapping[
         steps=steps[0] - steps[1],
         reused=steps[1],
     )
+
+
+def _subject(operation: str, values: Mapping[str, Any]) -> str | None:
+    """What a call is about; of an operation that is not installed here, the first text among its values."""
+    try:
+        parameter = find(operation).subject
+    except UserError:
+        parameter = None
+    if parameter is not None and isinstance(values.get(parameter.name), str):
+        return str(values[parameter.name])
+    return next((value for value in values.values() if isinstance(value, str)), None)
 
 
 def _versions(record: Record, run: str, direction: str) -> list[str]:

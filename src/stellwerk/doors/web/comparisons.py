@@ -5,7 +5,6 @@ Shows what a run has compared, or compares as the operation does. Reads answers 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,10 @@ from stellwerk.doors.web import testviews as views
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.overview import moment
 from stellwerk.doors.web.page import page, text, workspace_of
+from stellwerk.doors.web.pairing import Pair, cases, compared, differing, less_is_better
 from stellwerk.errors import UserError
-from stellwerk.evaluation import listing, paging
-from stellwerk.evaluation.evidence import Evidence, state_of
-from stellwerk.evaluation.outcomes import outcomes
+from stellwerk.evaluation import listing
+from stellwerk.evaluation.evidence import Evidence
 from stellwerk.operation import find
 from stellwerk.report import words
 from stellwerk.report.spread import around, difference_svg, spread_svg
@@ -36,7 +35,6 @@ router = APIRouter()
 ON_A_PAGE = 20
 KNOWN = 60  # tests to choose from
 OPERATION = "prompts.compare"
-SHARES = ("passed", "score", "pass_rate")
 UNITS = {"input": "tokens", "output": "tokens", "seconds": "s"}
 SIGNS = {"better": "clear", "equivalent": "clear", "not_worse": "clear", "worse": "stop", "undecided": "dark"}
 
@@ -94,7 +92,7 @@ def compare(
     width, fault = _margin(request, margin)
     metric = metric if metric in _metrics(one[0], two[0]) else "passed"
     try:
-        result = _compared(_Pair(one[0], two[0], metric), width)
+        result = compared(Pair(one[0], two[0], metric), width)
     except UserError as error:
         return _choice(request, workspace, one[1], two[1], str(error))
     found = Found({**result, "n": result["cases"]}, result["numbers"])
@@ -152,10 +150,10 @@ def _page(
 ) -> Response:
     result, language = found.result, language_of(request)
     metric = result["metric"]
-    differing = _differing(*sides, metric)
-    last = views.pages(len(differing), ON_A_PAGE)
+    apart = differing(*sides, metric)
+    last = views.pages(len(apart), ON_A_PAGE)
     number = views.within(number, last)
-    shown = differing[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
+    shown = apart[(number - 1) * ON_A_PAGE : number * ON_A_PAGE]
     unit = _unit(metric, sides)
     return page(
         request,
@@ -179,8 +177,8 @@ def _page(
         others=[_gain(request, one, sides) for one in found.others],
         notes=_notes(request, found, sides),
         metrics=[(name, views.title_of(request, name)) for name in _metrics(*sides)],
-        cases=_cases(request, sides, names, shown, metric),
-        total=len(differing),
+        cases=cases(request, sides, names, shown, metric, unit),
+        total=len(apart),
         number=number,
         last=last,
         address=address,
@@ -254,7 +252,7 @@ def _picture(request: Request, result: Mapping[str, Any], unit: str) -> str:
     ticks = sorted({**shown, 0.0: "0"}.items())
     label = f"{_sentence(request, result)}: {_said(request, result['difference'], result['low'], result['high'], unit)}"
     sides = (text(request, "first better"), text(request, "second better"))
-    sides = sides[::-1] if _less_is_better(result["metric"]) else sides
+    sides = sides[::-1] if less_is_better(result["metric"]) else sides
     return difference_svg(result["difference"], result["low"], result["high"], margin, ticks, sides, label, language)
 
 
@@ -301,90 +299,3 @@ def _notes(request: Request, found: Found, sides: tuple[Evidence, Evidence]) -> 
             )
         )
     return notes
-
-
-def _differing(first: Evidence, second: Evidence, metric: str) -> list[tuple[str, float, float]]:
-    """The cases that differ, those on which the second is worse before the others, the widest apart first."""
-    return _apart(_Pair(first, second, metric))
-
-
-class _Pair:
-    """Two tests and a metric, equal where their columns are: what was once paired need not be paired again."""
-
-    def __init__(self, first: Evidence, second: Evidence, metric: str) -> None:
-        self.sides, self.metric = (first, second), metric
-        self._key = (first.counts["columns"], second.counts["columns"], metric)
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Pair) and self._key == other._key
-
-
-def _less_is_better(metric: str) -> bool:
-    return metric.startswith("unwanted.") or metric == "cost" or metric in UNITS
-
-
-@functools.lru_cache(16)
-def _compared(pair: _Pair, margin: float) -> dict[str, Any]:
-    """What the operation that compares two tests finds; large tests take seconds, so it is not found twice."""
-    from stellwerk.evaluation import comparing
-
-    return comparing.compared(*pair.sides, margin=margin, metric=pair.metric).model_dump()
-
-
-@functools.lru_cache(16)
-def _apart(pair: _Pair) -> list[tuple[str, float, float]]:
-    from stellwerk.evaluation import comparing
-
-    cases, one, two, _ = comparing.pairs(*pair.sides, pair.metric)
-    sign = -1 if _less_is_better(pair.metric) else 1
-    apart = [(case, a, b) for case, a, b in zip(cases, one, two, strict=True) if a != b]
-    return sorted(apart, key=lambda found: sign * (found[2] - found[1]))
-
-
-def _cases(
-    request: Request,
-    sides: tuple[Evidence, Evidence],
-    names: tuple[str, str],
-    shown: Sequence[tuple[str, float, float]],
-    metric: str,
-) -> list[dict[str, Any]]:
-    """Cases with what both answered, and how each check did on it."""
-    language, unit = language_of(request), _unit(metric, sides)
-    seen = [outcomes(side) for side in sides]
-    numbers = [[one.calls[one.index[case]] for case, _, _ in shown] for one in seen]
-    rows = [paging.at(side, wanted) for side, wanted in zip(sides, numbers, strict=True)]
-    found = []
-    for place, (case, *values) in enumerate(shown):
-        answers = []
-        for side in (0, 1):
-            row = rows[side][numbers[side][place]]
-            answers.append(
-                {
-                    "address": f"/tests/{quote(names[side])}/{numbers[side][place] + 1}",
-                    "state": state_of(row),
-                    "value": words.quantity(values[side], unit, language),
-                    "text": views.clean(row["answer"]["text"]),
-                    "problem": views.clean(row["answer"]["problem"] or ""),
-                    "missed": _missed(row, language),
-                }
-            )
-        found.append(
-            {"case": views.clean(case), "question": views.question(rows[0][numbers[0][place]]), "answers": answers,
-             "worse": (values[1] > values[0]) == _less_is_better(metric)}
-        )  # fmt: skip
-    return found
-
-
-def _missed(row: Mapping[str, Any], language: words.Language) -> list[tuple[str, str]]:
-    """Why an answer did not pass: the checks that it failed, else those that could not be scored."""
-    from stellwerk.evaluation.case import Score
-    from stellwerk.evaluation.words import reason
-
-    scores = [Score(**{name: value for name, value in one.items() if name != "family"}) for one in row["scores"]]
-    missed = [score for score in scores if score.passed is False] or [score for score in scores if score.passed is None]
-    if row["passed"] is True:
-        return []
-    return [(views.clean(score.metric), views.clean(reason(score, language), 300)) for score in missed]

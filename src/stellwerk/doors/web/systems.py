@@ -22,6 +22,7 @@ from stellwerk.doors.web.now import happening
 from stellwerk.doors.web.page import page, text, workspace_of
 from stellwerk.errors import UserError
 from stellwerk.operation import find
+from stellwerk.report import words
 from stellwerk.report.words import duration
 from stellwerk.runs import execution, queue
 
@@ -157,6 +158,8 @@ def _planned(request: Request, mend: Mend) -> dict[str, Any]:
     said = text(request, "time not yet known")
     if mend.seconds is not None:
         said = text(request, "about %(time)s", time=duration(mend.seconds.median, language_of(request)))
+    for one in mend.money:
+        said += f", {words.number(one.median, language_of(request), 2)} {one.unit}"
     return {"title": seen.operation_title(request, mend.operation or ""), "values": mend.values, "time": said}
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST = 20_000  # characters of a text that a page shows
 EXCERPT = 160
+SHORT = 40
 T = TypeVar("T")
 Said = Literal["share", "points", "plain"]
 
@@ -263,9 +264,14 @@ def excerpt(value: Any, longest: int = EXCERPT) -> str:
 
 
 def question(row: Mapping[str, Any]) -> str:
-    """What a case asks, in one line: its description, or the first of its inputs."""
-    values = [value for value in row["inputs"].values() if value not in (None, "")]
-    return excerpt(row["description"] or (values[0] if values else row["case"]))
+    """What a case asks, in one line: its description, its only or first input, or short ones with their names."""
+    values = {name: value for name, value in row["inputs"].items() if value not in (None, "")}
+    if row["description"] or not values:
+        return excerpt(row["description"] or row["case"])
+    first = next(iter(values.values()))
+    if len(values) == 1 or len(str(first)) > SHORT:
+        return excerpt(first)
+    return excerpt(", ".join(f"{name}: {value}" for name, value in values.items()))
 
 
 def within(value: int, most: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def take(file: Path, name: str) -> Taken:
     Raises:
         UserError: it has no header, or no column that could be an input.
     """
-    if file.stat().st_size > MAXIMUM:
+    if _size(file) > MAXIMUM:
         raise UserError(f"{file} has over {MAXIMUM >> 20} MiB; put it into a dataset, and take the cases from there")
     columns = header(file, str(file))
     part = "cases.csv.gz" if file.suffix == ".gz" else "cases.tsv" if file.suffix.lower() == ".tsv" else "cases.csv"
@@ -54,6 +56,24 @@ def take(file: Path, name: str) -> Taken:
         if "expected" not in found:
             told.append("no column is known as what is expected; name it below columns, or write checks")
     return Taken(value, {part: file.read_bytes()}, told)
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file, of a packed one those that it becomes; no more of it is unpacked than is allowed.
+
+    Raises:
+        UserError: it is not packed as its name says.
+    """
+    if file.suffix != ".gz":
+        return file.stat().st_size
+    found = 0
+    try:
+        with gzip.open(file) as content:
+            while found <= MAXIMUM and (part := content.read(1 << 20)):
+                found += len(part)
+    except (OSError, EOFError, zlib.error):
+        raise UserError(f"{file} is no whole gzip file; pack it anew") from None
+    return found
 
 
 def _columns(names: list[str]) -> dict[str, Any]:

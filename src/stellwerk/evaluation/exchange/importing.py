@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stellwerk.errors import UserError
+from stellwerk.errors import UserError, where
 from stellwerk.evaluation.exchange.taken import Taken
 from stellwerk.evaluation.reports import Imported
 from stellwerk.evaluation.suites.spec import FOLDER
@@ -45,7 +45,11 @@ def import_suite(workspace: Workspace, file: Path, name: str, format: str, *, ov
         raise UserError(f"there is a suite {name} already; give another name, or say overwrite")
     if (workspace.root / FOLDER / name).exists() and not path.exists():
         raise UserError(f"there is a folder {FOLDER}/{name} of something else already; give another name, or remove it")
-    taken = _reader(format)(file, name)
+    try:
+        taken = _reader(format)(file, name)
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # What other tools write may be cut, changed by hand or made to do harm: its parts can be of any kind.
+        raise UserError(f"{file.name} is not as {format} writes it ({where(error)}); export it anew") from None
     count = _write(workspace, name, taken)
     left_out = taken.left_out
     if len(left_out) > SHOWN:

@@ -134,7 +134,7 @@ class _Taking:
         """The files of a name, or of a pattern of names."""
         if not any(sign in name for sign in "*?["):
             return [self._path(name)]
-        if name.startswith("/"):
+        if name.startswith("/") or ".." in Path(name).parts:
             raise UserError(f"the configuration refers to {name}, which is outside its folder; put the files into it")
         return [self._path(str(path)) for path in sorted(self.folder.glob(name)) if path.is_file()]
 

@@ -147,7 +147,7 @@ class Making:
 
     def _split(self, place: str, given: Any, cluster: str | None, key: str) -> Split:
         if given is not None and given not in SPLITS:
-            refuse(place, f"the split is {str(given)[:40]!r}, expected one of {', '.join(SPLITS)}")
+            refuse(place, f"the split is none; expected one of {', '.join(SPLITS)}")
         split = cast(Split, given) if given is not None else part_of(cluster or key, self.spec.splits)
         known, where = self._parts.setdefault(cluster, (split, place)) if cluster is not None else (split, place)
         if known != split:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,8 +121,8 @@ def _csv_rows(path: Path, file: CaseFile, columns: Columns | None) -> Iterator[R
 def _text(path: Path, name: str, encoding: str | None) -> Iterator[io.TextIOWrapper]:
     """A CSV's text; what goes wrong while it is read is told as one sentence."""
     csv.field_size_limit(_LONGEST_CELL)
-    encoding = encoding or _encoding(path)
     try:
+        encoding = encoding or _encoding(path)
         with _opened(path) as raw, io.TextIOWrapper(cast(IO[bytes], raw), encoding, newline="") as text:
             yield text
     except UnicodeError:
@@ -130,7 +131,7 @@ def _text(path: Path, name: str, encoding: str | None) -> Iterator[io.TextIOWrap
         raise UserError(f"{name}: there is no encoding {encoding!r}; such as utf-8 or cp1252") from None
     except csv.Error as error:
         raise UserError(f"{name} is no CSV: {error}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{name} cannot be read: {error}") from None
 
 
@@ -161,18 +162,25 @@ def _cells(name: str, header: list[str], reader: Any, columns: Columns | None) -
 
 
 def _json_lines(path: Path, name: str, columns: Columns | None) -> Iterator[Row]:
-    with _opened(path) as raw:
-        for number, line in enumerate(raw, 1):
-            place = f"{name}, line {number}"
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line.decode("utf-8-sig"))
-            except (ValueError, RecursionError):
-                refuse(place, "this is no JSON; expected one object on each line")
-            if not isinstance(value, dict):
-                refuse(place, 'this is no object; expected one such as {"vars": {...}, "assert": [...]}')
-            yield flat(place, value, columns) if columns else Row(place, checked(place, value), data=True)
+    for number, line in _raw_lines(path, name):
+        place = f"{name}, line {number}"
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            refuse(place, "this is no JSON; expected one object on each line")
+        if not isinstance(value, dict):
+            refuse(place, 'this is no object; expected one such as {"vars": {...}, "assert": [...]}')
+        yield flat(place, value, columns) if columns else Row(place, checked(place, value), data=True)
+
+
+def _raw_lines(path: Path, name: str) -> Iterator[tuple[int, bytes]]:
+    try:
+        with _opened(path) as raw:
+            yield from enumerate(raw, 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{name} cannot be read: {error}") from None
 
 
 def _listed(path: Path, name: str, columns: Columns | None) -> Iterator[Row]:

@@ -6,6 +6,7 @@ therefore a mistake of the file. Knows no value, no model and no record; `templa
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import re
@@ -120,6 +121,7 @@ class Prompt:
         return made
 
 
+@functools.lru_cache(256)  # a library of hundreds is looked through again and again
 def read(text: str, file: str) -> Prompt:
     """Read a prompt's file.
 

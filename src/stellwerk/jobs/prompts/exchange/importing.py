@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stellwerk.errors import UserError
+from stellwerk.errors import UserError, where
 from stellwerk.jobs.prompts.exchange.foreign import Foreign
 from stellwerk.jobs.prompts.exchange.pieces import CannotSay
 from stellwerk.jobs.prompts.reports import ImportedPrompt, PromptImported
@@ -80,3 +80,6 @@ def read(text: str, file: Path, format: str, name: str | None = None) -> list[Fo
                 return chats.read_mlflow(text, file.name, name, fallback)
     except CannotSay as error:
         raise UserError(f"{file.name} holds what our prompts do not: {error}; write that part anew") from None
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # What other tools write may be cut, changed by hand or made to do harm: its parts can be of any kind.
+        raise UserError(f"{file.name} is not as {format} writes it ({where(error)}); export it anew") from None

@@ -1,4 +1,4 @@
-"""Ratings by people, and what they wrote beside them"""
+"""Ratings by people, and what they wrote beside them; what runs spent"""
 
 from __future__ import annotations
 
@@ -30,3 +30,14 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_remark")),
     )
+    op.create_table(
+        "spent",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("run", sa.String(length=64), nullable=False),
+        sa.Column("amount", sa.Float(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("created", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_spent_run")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_spent")),
+    )
+    op.create_index(op.f("ix_spent_run"), "spent", ["run"])
