@@ -130,7 +130,7 @@ def walk(browser: Any, base: str, *, every: bool) -> list[str]:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or not parts.path.startswith("/") or parts.path.endswith(FILE_ENDINGS):
                 continue
-            if re.search(r"(^|&)(lang|format)=", parts.query):
+            if re.search(r"(^|&)(lang|format|as|part)=", parts.query):
                 continue
             todo.append(parts.path + (f"?{parts.query}" if parts.query else ""))
     tab.close()
@@ -146,7 +146,7 @@ def kind_of(path: str) -> str:
     return "/".join(kept) + ("?" + fields if fields else "")
 
 
-KEPT = ("rows", "scores", "sql", "document", "diff", "dataset", "source", "service", "dossier")
+KEPT = ("rows", "scores", "tests", "render", "sql", "document", "diff", "dataset", "source", "service", "dossier")
 
 
 def name_of(path: str) -> str:

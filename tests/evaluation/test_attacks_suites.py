@@ -215,6 +215,26 @@ def test_a_value_in_the_column_of_the_split_is_not_told(workspace: Workspace) ->
     assert "Schmidt" not in str([row["error"] for row in workspace.record.rows(tables.run)])
 
 
+def test_what_was_erased_is_asked_no_more(workspace: Workspace) -> None:
+    pytest.importorskip("deltalake")
+    for folder in ("datasets", "models", "prompts", "raw"):
+        (workspace.root / folder).mkdir()
+    lines = [f"{i},Frage Nummer {i} von {'Anna Geheimnis' if i == 3 else 'jemand'} mit mehr Text,ok\n" for i in range(20)]
+    (workspace.root / "raw/t.csv").write_text("id,q,a\n" + "".join(lines))
+    (workspace.root / "datasets/t.yaml").write_text("sources: [{name: main, files: raw/t.csv, key: id, text: q}]")
+    (workspace.root / "models/m.yaml").write_text("simulated: {plan: echo}")
+    (workspace.root / "prompts/p.prompty").write_text("user:\n{{text}}\n")
+    (workspace.root / "suites/s.yaml").write_text("dataset: t\ncolumns: {inputs: [text], expected: a}\nduplicates: keep\n")
+    call(workspace, "data.build", dataset="t")
+    first = call(workspace, "prompts.test", prompt="p", suite="s", model="m")
+    erased = call(workspace, "data.erase", dataset="t", where="text like '%Geheimnis%'", reason="asked for")
+    assert first.suite in erased.tainted
+    with pytest.raises(UserError, match="erased since"):
+        call(workspace, "prompts.test", prompt="p", suite=first.suite, model="m")
+    again = call(workspace, "prompts.test", prompt="p", suite="s", model="m")
+    assert again.suite != first.suite and again.cases == first.cases - 1
+
+
 def verdicts(type: str, value: Any, text: str, calls: tuple[ToolCall, ...] = (), **more: Any) -> list[tuple[bool | None, str]]:
     check = Check(type, value, **more)
     assert registry.problem(check) is None

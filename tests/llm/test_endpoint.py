@@ -24,8 +24,9 @@ from hostile import Hostile, completion, says, status
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stellwerk import waiting
 from stellwerk.errors import UserError
-from stellwerk.llm import connection, waiting, wire
+from stellwerk.llm import connection, wire
 from stellwerk.llm.chat import CallFailed, Message, Params, ToolCall, Usage
 from stellwerk.llm.endpoint import PLAIN, EndpointClient
 from stellwerk.llm.spec import ModelSpec

@@ -14,7 +14,8 @@ from hostile import Hostile, completion, delta, says, status, streams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stellwerk.llm import streaming, waiting, wire
+from stellwerk import waiting
+from stellwerk.llm import streaming, wire
 from stellwerk.llm.chat import CallFailed, Message, Reply, ToolCall, Usage
 from stellwerk.llm.endpoint import EndpointClient
 from stellwerk.llm.failures import Failed

@@ -183,9 +183,7 @@ def rank(runs: list[str], metric: str = "score", *, workspace: Workspace) -> Ran
     return ranking.rank(workspace, runs, metric)
 
 
-@operation(
-    example={"file": "imports/promptfooconfig.yaml", "name": "imported", "overwrite": True}, changes=True, scope="admin"
-)
+@operation(example={"file": "imports/promptfooconfig.yaml", "name": "imported", "overwrite": True}, changes=True, scope="admin")
 def import_(
     file: Annotated[Path, LocalPath()],
     name: str,

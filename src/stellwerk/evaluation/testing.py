@@ -179,15 +179,17 @@ async def _asking(
 def _depends(run: Run, subjects: Sequence[Version], suite: Version) -> dict[str, Any]:
     """What a test depends on beside its versions: the models that embed, and the price of the day.
 
-    What its provider may change unseen, and what does not say which build answers, may answer differently tomorrow, so that
-    it is asked anew by each run; replies of the same day are found in the cache.
+    Evidence has an age and gates may ask for a young one, so that a test of another day is done anew. What its provider may
+    change unseen, and what does not say which build answers, is asked anew by each run; replies of the same day are found in
+    the cache.
     """
     from stellwerk.llm import models
 
-    found: dict[str, Any] = {"embedders": _embedders(run, _suite(run, suite.ref))}
+    today = dt.datetime.now(dt.UTC).date()
+    found: dict[str, Any] = {"embedders": _embedders(run, _suite(run, suite.ref)), "day": today.isoformat()}
     for version in subjects:
         if version.kind == models.KIND:
-            price = prices.price(models.spec_of(run.workspace, version), dt.datetime.now(dt.UTC).date())
+            price = prices.price(models.spec_of(run.workspace, version), today)
             found["price"] = price.model_dump(mode="json") if price is not None else None
     if any(version.facts.get("hosted") for version in subjects):
         found["run"] = run.id

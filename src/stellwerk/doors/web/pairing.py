@@ -1,6 +1,6 @@
 """Two tests paired case by case: what differs, and both answers to each case of a page.
 
-What was once paired is remembered, for large tests take seconds; a test never changes. Reads answers of the cases of a page alone.
+What was once paired is remembered, for large tests take seconds; a test never changes. Reads answers of one page alone.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ _DU = re.compile(
     re.I,
 )
 _INFORMAL_IMPERATIVE = re.compile(
-    r"(?:^|[.!?:]\s+|\n[ \t]*(?:[-*•]|\d+[.)])\s*)(?:Bitte\s+)?(?:Klick|Klicke|Öffne|Wähle|Gib|Geh|Gehe|Schau|Prüfe|Versuche|Starte"
-    r"|Melde|Sende|Schick|Schicke|Drücke|Lies|Nimm|Achte|Warte|Kontaktiere|Ruf|Logge|Folge|Stelle)\s+(?!Sie\b)(?=\w)",
+    r"(?:^|[.!?:]\s+|\n[ \t]*(?:[-*•]|\d+[.)])\s*)(?:Bitte\s+)?(?:Klick|Klicke|Öffne|Wähle|Gib|Geh|Gehe|Schau|Prüfe|Versuche"
+    r"|Starte|Melde|Sende|Schick|Schicke|Drücke|Lies|Nimm|Achte|Warte|Kontaktiere|Ruf|Logge|Folge|Stelle)\s+(?!Sie\b)(?=\w)",
 )
 _SIE = re.compile(
     r"(?<![.!?:\n\"„»*•-] )(?<![.!?:\n\"„»*•-])(?<!\A)\b(?:Sie|Ihnen|Ihr|Ihre|Ihrem|Ihren|Ihrer|Ihres)\b(?!\s+seid\b)"

@@ -28,6 +28,11 @@ def take(run: Run, parameter: str) -> tuple[Version, Suite]:
         raw = run.spec(parameter)
     except KeyError:  # it named a version
         version = run.asset(parameter, KIND, note)
+        if version.tainted:
+            raise UserError(
+                f"{version.ref} was made from rows that were erased since, so nobody is asked its cases any more; name "
+                f"{version.name}, which takes them as they are now"
+            )
         return version, _suite(run.workspace, version)
     spec = checked(raw)
     dataset = run.input(spec.dataset, "dataset") if spec.dataset else None
