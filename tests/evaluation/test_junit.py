@@ -91,5 +91,5 @@ def test_a_file_is_replaced_only_on_demand_and_whole(found: Evidence, tmp_path: 
     with pytest.raises(OSError, match="disk full"):
         exporting.export(None, "latest", file, "junit", overwrite=True)  # type: ignore[arg-type]
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
-    with pytest.raises(UserError, match=r"ends in \.eval"):
-        exporting.export(None, "latest", file, "inspect", overwrite=True)  # type: ignore[arg-type]
+    # Over a network the file has the name that the example has; a log is a log whatever it is called.
+    assert exporting.export(None, "latest", file, "inspect", overwrite=True).message.endswith("end in .eval")  # type: ignore[arg-type]

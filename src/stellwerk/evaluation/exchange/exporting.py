@@ -41,8 +41,6 @@ def export(workspace: Workspace, of: str, file: Path, format: str, *, overwrite:
         UserError: there is no such test, or the file is there already.
     """
     found = evidence.of(workspace, of)
-    if format == "inspect" and file.suffix != ".eval":
-        raise UserError(f"{file.name} is no name of a log of inspect_ai; give one that ends in .eval")
     if file.is_dir():
         raise UserError(f"{file} is a folder; give the file to write")
     if file.exists() and not overwrite:
@@ -50,6 +48,8 @@ def export(workspace: Workspace, of: str, file: Path, format: str, *, overwrite:
     with _whole(file) as partial:
         _writer(format)(found, partial)
     message = f"{len(found)} calls of {found.about['target']} on {found.about['suite']}, for {READ_BY[format]}"
+    if format == "inspect" and file.suffix != ".eval":
+        message += ", which reads files that end in .eval"
     return Exported(file=str(file), format=format, samples=len(found), message=message)
 
 
