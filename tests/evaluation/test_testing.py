@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from stellwerk.errors import UserError
-from stellwerk.evaluation import evidence
+from stellwerk.evaluation import evidence, testing
 from stellwerk.operation import find
 from stellwerk.record import tables
 from stellwerk.runs import execution
@@ -295,3 +295,9 @@ def wait_until(there: Callable[[], bool]) -> None:
     while not there():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_two_tests_with_long_names_in_one_run_stay_two() -> None:
+    names = [testing._shortened(f"ask {'long-' * 30}{n} with model@1: suite@1 test") for n in range(2)]
+    assert all(len(name) == 100 for name in names) and names[0] != names[1]
+    assert testing._shortened("ask reply@1: support@1 test") == "ask reply@1: support@1 test"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def judged(
         "depends": _depends(run, subjects, suite),
         "chosen": _is_chosen(run, subjects, suite),
     }
-    name = f"{evidence.STEP}{_called(subjects)}: {suite.name}@{suite.number} {split}"[:NAME]
+    name = _shortened(f"{evidence.STEP}{_called(subjects)}: {suite.name}@{suite.number} {split}")
     outcome = run.step(name, ask, inputs=[*subjects, *instruments], about=about)
     found = evidence.from_outcome(run.store, run.id, name.removeprefix(evidence.STEP), "", outcome)
     return Judged(found, reporting.report(found))
@@ -174,6 +175,12 @@ async def _asking(
             done += 1
             if done % 16 == 0 or done == total:
                 run.progress("ask", done, total, "calls")
+
+
+def _shortened(name: str) -> str:
+    """A name that a step can have; two that begin alike stay two."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= NAME else f"{name[: NAME - 9]}~{digest}"
 
 
 def _depends(run: Run, subjects: Sequence[Version], suite: Version) -> dict[str, Any]:

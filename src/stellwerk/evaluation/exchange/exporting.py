@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +62,17 @@ def _writer(format: str) -> Callable[[Evidence, Path], None]:
 @contextmanager
 def _whole(file: Path) -> Iterator[Path]:
     """A path to write to that takes the file's place at the end; only its owner may read it, for answers may be private."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(mode=0o600)
         yield partial
         partial.replace(file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}; give another place, or make room there") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _jsonl(found: Evidence, file: Path) -> None:

@@ -41,8 +41,11 @@ def save(workspace: Workspace, name: str, text: str, replaces: str | None = None
     if there is None and replaces is not None:
         raise UserError(f"{file} is no longer there, so there is nothing to replace; leave replaces out to write it anew")
     if there != text:
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, text)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_text(path, text)
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}; see that the folder is yours") from None
     return Saved(
         prompt=f"prompt/{name}", file=file, digest=digest(text), changed=there != text,
         inputs=[one.name for one in prompt.inputs], tokens=estimate(prompt.text),

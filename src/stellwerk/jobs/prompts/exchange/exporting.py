@@ -34,8 +34,11 @@ def export_prompt(workspace: Workspace, reference: str, file: Path, format: str,
     if file.exists() and not overwrite:
         raise UserError(f"{file} is already there; give another name, or --overwrite")
     text, left_out = write(prompt, file, format)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, text)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, text)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}; give another place, or make room there") from None
     return PromptExported(prompt=called, file=str(file), format=format, left_out=sorted(set(left_out)))
 
 
