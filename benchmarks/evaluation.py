@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -47,10 +48,11 @@ class Tested:
 
 @dataclass(frozen=True)
 class Line:
-    """What was measured of a contender, the best of all rounds.
+    """What was measured of a contender.
 
     Attributes:
         case: CPU milliseconds that one more case costs.
+        doubt: half of the range over the single tests.
         start: CPU seconds without cases.
         quick: cases a second without latency.
         pss: peak memory in bytes, with many cases.
@@ -61,6 +63,7 @@ class Line:
 
     name: str
     case: float
+    doubt: float
     start: float
     quick: float
     pss: float
@@ -105,32 +108,34 @@ def run(contender: Contender, place: Path, cases: int, at_once: int, delay: floa
 
 
 def rounds(asked: Sequence[Contender], place: Path, count: int) -> dict[tuple[str, str], list[Tested]]:
-    """All tests of all contenders, by turns; by name and part."""
+    """All tests of all contenders, by turns; by name and part. Few and many cases follow each other, for they are compared."""
     found: dict[tuple[str, str], list[Tested]] = {}
+    quick = [("few", FEW, QUICK_AT_ONCE, 0.0), ("many", MANY, QUICK_AT_ONCE, 0.0)]
+    slow = [("slow", SLOW_CASES, SLOW_AT_ONCE, SLOW)]
     for number in range(1, count + 1):
-        for part, cases, at_once, delay in (
-            ("few", FEW, QUICK_AT_ONCE, 0.0),
-            ("many", MANY, QUICK_AT_ONCE, 0.0),
-            ("slow", SLOW_CASES, SLOW_AT_ONCE, SLOW),
-        ):
-            print(f"  round {number}, {part}: load {os.getloadavg()[0]:.1f}; CPU s, s:", end="", flush=True)
+        for title, parts in (("no latency", quick), ("200 ms", slow)):
+            print(f"  round {number}, {title}: load {os.getloadavg()[0]:.1f}; CPU s", end="", flush=True)
             for contender in asked:
-                done = run(contender, place, cases, at_once, delay)
-                found.setdefault((contender.name, part), []).append(done)
-                print(f" {contender.name} {done.used.cpu:.1f} {done.used.wall:.1f};", end="", flush=True)
+                times = contender.times if parts is quick else 1
+                for part, cases, at_once, delay in parts * times:
+                    done = run(contender, place, cases, at_once, delay)
+                    found.setdefault((contender.name, part), []).append(done)
+                used = " to ".join(f"{found[contender.name, part][-1].used.cpu:.1f}" for part, *_ in parts)
+                print(f"; {contender.name} {used}", end="", flush=True)
             print()
     return found
 
 
 def line(name: str, found: dict[tuple[str, str], list[Tested]]) -> Line:
-    """The best of all rounds."""
+    """What the tests of a contender say together: the median of CPU times, the best of what other work on the machine slows."""
     few, many, slow = (found[name, part] for part in ("few", "many", "slow"))
-    least, most = (min(done.used.cpu for done in part) for part in (few, many))
-    case = (most - least) / (MANY - FEW)
+    more = [(most.used.cpu - least.used.cpu) / (MANY - FEW) for least, most in zip(few, many, strict=True)]
+    case = statistics.median(more)
     return Line(
         name,
         1000 * case,
-        least - FEW * case,
+        1000 * (max(more) - min(more)) / 2,
+        statistics.median(done.used.cpu for done in few) - FEW * case,
         max(done.rate for done in many),
         min(done.used.pss for done in many),
         max(done.rate for done in slow),
@@ -142,12 +147,12 @@ def line(name: str, found: dict[tuple[str, str], list[Tested]]) -> Line:
 def table(lines: Sequence[Line], asked: Sequence[Contender], found: dict[tuple[str, str], list[Tested]]) -> None:
     """Print what was measured, and how many times ours the others need."""
     ours = next(each for each in lines if each.name == OURS)
-    print(f"\n  {'':42} no latency, {QUICK_AT_ONCE} at once{'':12} 200 ms, {SLOW_AT_ONCE} at once, {SLOW_CASES} cases")
-    heads = f"{'CPU ms/case':>11} {'cases/s':>8} {'start CPU s':>11} {'MB PSS':>7} {'cases/s':>8} {'in flight':>9} {'s':>6}"
+    print(f"\n  {'':44} no latency, {QUICK_AT_ONCE} at once{'':12} 200 ms, {SLOW_AT_ONCE} at once, {SLOW_CASES} cases")
+    heads = f"{'CPU ms/case':>13} {'cases/s':>8} {'start CPU s':>11} {'MB PSS':>7} {'cases/s':>8} {'in flight':>9} {'s':>6}"
     print(f"  {'':28} {heads}  CPU, time of {OURS} = 1")
     for each, contender in zip(lines, asked, strict=True):
         name = f"{each.name} {contender.version}"
-        quick = f"{each.case:11.2f} {each.quick:8.0f} {each.start:11.2f} {each.pss / MB:7.0f}"
+        quick = f"{each.case:6.2f} ±{each.doubt:5.2f} {each.quick:8.0f} {each.start:11.2f} {each.pss / MB:7.0f}"
         slow = f"{each.slow:8.1f} {each.flying:9} {each.whole:6.1f}"
         print(f"  {name:28} {quick} {slow}  {each.case / ours.case:5.1f} {ours.slow / each.slow:5.1f}")
     for contender in asked:

@@ -18,7 +18,7 @@ from benchmarks import evaluation  # noqa: E402
 from benchmarks.evaluating import contenders, task  # noqa: E402
 from benchmarks.evaluating.server import Endpoint, Seen, served  # noqa: E402
 
-LINE = evaluation.Line("stellwerk", case=2.0, start=1.0, quick=900, pss=1e8, slow=250, flying=64, whole=5.0)
+LINE = evaluation.Line("stellwerk", case=2.0, doubt=0.1, start=1.0, quick=900, pss=1e8, slow=250, flying=64, whole=5.0)
 
 
 def asked(endpoint: Endpoint, content: object) -> str:
@@ -67,13 +67,18 @@ def test_who_counts_otherwise_than_the_endpoint_fails(tmp_path: Path) -> None:
         evaluation.run(wrong, tmp_path, cases=20, at_once=4, delay=0.0)
 
 
-def test_a_line_takes_the_start_from_what_a_case_costs(tmp_path: Path) -> None:
+def test_a_line_takes_the_start_from_what_a_case_costs() -> None:
     def tested(cases: int, cpu: float, seconds: float) -> evaluation.Tested:
         return evaluation.Tested(cases, evaluation.Usage(9.0, cpu, 10, 20, 1), Seen(cases, cases, 7, 1.0, 1.0 + seconds))
 
-    parts = {"few": [tested(100, 1.3, 1), tested(100, 1.2, 1)], "many": [tested(1100, 3.2, 2)], "slow": [tested(600, 2, 3)]}
+    few, many = [1.3, 1.2, 1.2], [3.3, 3.3, 3.1]
+    parts = {
+        "few": [tested(100, cpu, 1) for cpu in few],
+        "many": [tested(1100, cpu, seconds) for cpu, seconds in zip(many, (4, 2, 3), strict=True)],
+        "slow": [tested(600, 2, 3)],
+    }
     line = evaluation.line("ours", {("ours", part): done for part, done in parts.items()})
-    assert (line.case, line.start) == (pytest.approx(2.0), pytest.approx(1.0))
+    assert (line.case, line.doubt, line.start) == (pytest.approx(2.0), pytest.approx(0.1), pytest.approx(1.0))
     assert (line.quick, line.slow, line.flying, line.whole) == (550, 200, 7, 9.0)
 
 

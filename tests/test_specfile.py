@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stellwerk import specfile
 from stellwerk.errors import UserError
 from stellwerk.specfile import MAXIMUM_BYTES, parse, read_text
 
@@ -218,3 +220,14 @@ def test_a_file_that_is_not_there_or_a_folder_is_one_sentence(tmp_path: Path) ->
         read_text(tmp_path / "none.yaml")
     with pytest.raises(UserError, match="cannot be read"):
         read_text(tmp_path)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.dates()
+
+
+@given(st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)))
+def test_both_loaders_read_the_same_with_the_same_lines(value: object) -> None:
+    text = yaml.safe_dump(value, allow_unicode=True)
+    found = [specfile._read(loader, text, "a.yaml") for loader in specfile.LOADERS]
+    assert len(found) == 2, "libyaml is missing in this build of PyYAML"
+    assert found[0] == found[1] and found[0].value == value

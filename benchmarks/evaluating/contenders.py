@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ class Contender:
         share: of right answers, as the contender reports it; it gets the round and what was printed.
         version: as it calls itself.
         fine: exit codes of a test that was done, some of whose cases failed.
+        times: how often it is to be measured in a round; more where cases cost little beside the start.
+        note: what the table has to say of it.
     """
 
     name: str
@@ -114,15 +116,16 @@ class Contender:
     share: Callable[[Round, str], float]
     version: str
     fine: tuple[int, ...] = (0,)
-    note: str = field(default="", compare=False)
+    times: int = 1
+    note: str = ""
 
 
 def stellwerk() -> list[Contender]:
     """This product: with the very file that promptfoo reads, and with cases as lines of JSON."""
     from stellwerk import __version__
 
-    inline = Contender("stellwerk", lambda given: _stellwerk(given, _tests), _stellwerk_share, __version__, (0, 1))
-    listed = Contender("stellwerk, .jsonl", lambda given: _stellwerk(given, _as_lines), _stellwerk_share, __version__, (0, 1))
+    inline = Contender("stellwerk", lambda given: _stellwerk(given, _tests), _stellwerk_share, __version__, (0, 1), 3)
+    listed = replace(inline, name="stellwerk, .jsonl", command=lambda given: _stellwerk(given, _as_lines))
     return [inline, listed]
 
 
@@ -148,7 +151,7 @@ def floor() -> Contender:
         program = ["-m", "benchmarks.evaluating.floor", given.base, str(lines), str(given.at_once)]
         return ["env", f"PYTHONPATH={root}", sys.executable, *program]
 
-    return Contender("aiohttp alone", command, lambda given, said: int(said) / given.cases, aiohttp.__version__)
+    return Contender("aiohttp alone", command, lambda given, said: int(said) / given.cases, aiohttp.__version__, times=3)
 
 
 def written(value: Any, path: Path) -> Path:

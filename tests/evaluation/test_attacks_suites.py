@@ -380,3 +380,12 @@ def test_a_run_that_is_stopped_does_not_wait_for_a_slow_application(workspace: W
     with pytest.raises(Interrupted):
         asyncio.run(ask())
     assert time.monotonic() - began < 5
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(workspace: Workspace) -> None:
+    (workspace.root / "prompts").mkdir()
+    (workspace.root / "prompts/p.prompty").write_text("user:\n{{q}}\n")
+    for place in ("/proc/nope/x.json", "/dev/full/x.json"):
+        with pytest.raises(UserError, match="cannot be written") as caught:
+            call(workspace, "prompts.export", prompt="p", file=Path(place), format="langfuse")
+        assert "\n" not in str(caught.value)
