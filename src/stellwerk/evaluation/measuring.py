@@ -200,6 +200,7 @@ def _measured(metric: str, found: Interval | None, n: int, unit: str, single: Se
         low, high = (0.0, 1.0) if unit == "share" and single else (None, None)
         return Measured(metric, value, low, high, n, unit)
     low, high = _finite(found.low), _finite(found.high)
+    low = max(0.0, low) if low is not None else None  # tokens, costs and seconds are none or more
     if unit == "share":  # what nothing else bounds is bounded by what a share can be
         low, high = max(0.0, low if low is not None else 0.0), min(1.0, high if high is not None else 1.0)
     return Measured(metric, _finite(found.value), low, high, n, unit, found.method)
