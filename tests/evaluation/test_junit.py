@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -85,10 +86,10 @@ def test_a_file_is_replaced_only_on_demand_and_whole(found: Evidence, tmp_path: 
         exporting.export(None, "latest", file, "junit", overwrite=False)  # type: ignore[arg-type]
 
     def broken(*_: object) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(junit, "write", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="No space left on device; give another place"):
         exporting.export(None, "latest", file, "junit", overwrite=True)  # type: ignore[arg-type]
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
     # Over a network the file has the name that the example has; a log is a log whatever it is called.

@@ -289,8 +289,8 @@ class Answerer:
 
 
 def is_heavy(operation: Operation) -> bool:
-    """Whether a query reads more than the record: those of the jobs do."""
-    return operation.package in _jobs()
+    """Whether a query reads more than the record: those of the jobs do, and those that judge or ask models."""
+    return operation.package in _jobs() or operation.package in ("evaluation", "llm")
 
 
 @functools.cache

@@ -32,7 +32,7 @@ def take(run: Run, parameter: str) -> tuple[Version, Suite]:
             raise UserError(
                 f"{version.ref} was made from rows that were erased since, so nobody is asked its cases any more; name "
                 f"{version.name}, which takes them as they are now"
-            )
+            ) from None
         return version, _suite(run.workspace, version)
     spec = checked(raw)
     dataset = run.input(spec.dataset, "dataset") if spec.dataset else None
