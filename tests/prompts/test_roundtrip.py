@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stellwerk.errors import UserError
+from stellwerk.evaluation import suites
 from stellwerk.jobs.prompts.exchange import exporting, importing
 from stellwerk.jobs.prompts.exchange.foreign import meaning
 from stellwerk.llm.prompts import read, render
@@ -309,3 +310,17 @@ def test_promptfoo_configuration_reads_only_files_below_its_folder(tmp_path: Pat
     assert [m.role for m in found[1].prompt.messages] == ["system", "user"]
     with pytest.raises(UserError, match="does not lie below its folder"):
         importing.read("prompts: file://../outside.txt", config, "promptfoo", "p")
+
+
+def test_a_promptfoo_configuration_brings_its_tests_as_a_suite(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path / "workspace")
+    file = tmp_path / "promptfooconfig.yaml"
+    tests = [{"vars": {"q": f"question {n}"}, "assert": [{"type": "contains", "value": str(n)}]} for n in range(3)]
+    file.write_text(yaml.safe_dump({"prompts": ["Answer: {{q}}"], "providers": ["x"], "tests": tests}))
+    done = importing.import_prompts(workspace, file, "promptfoo")
+    assert (done.suite, done.cases, [one.prompt for one in done.prompts]) == ("promptfooconfig", 3, ["prompt/promptfooconfig"])
+    assert suites.of(workspace, "promptfooconfig").count("test") == 3
+    (workspace.root / "prompts" / "promptfooconfig.prompty").unlink()
+    with pytest.raises(UserError, match="there is a suite promptfooconfig already"):
+        importing.import_prompts(workspace, file, "promptfoo")
+    assert not list((workspace.root / "prompts").iterdir())

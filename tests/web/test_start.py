@@ -68,7 +68,7 @@ def test_an_empty_workspace_says_what_to_do(new: Callable[..., Visitor]) -> None
     assert "Try a file" in said
     assert "Register a bought AI tool" in said
     assert "Describe your AI system" not in said
-    assert "promptfoo" not in said  # its operation is not there yet
+    assert "Import a promptfoo config" in said
 
 
 def test_a_file_is_tried_kept_and_becomes_a_spec(new: Callable[..., Visitor]) -> None:

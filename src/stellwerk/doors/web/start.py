@@ -19,7 +19,7 @@ from stellwerk.doors.web.page import page, text, workspace_of
 from stellwerk.doors.web.told import told
 from stellwerk.errors import UserError
 from stellwerk.findings import deciding, status
-from stellwerk.operation import find, load, packages
+from stellwerk.operation import find
 
 if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
@@ -55,7 +55,6 @@ def start(request: Request) -> Response:
         changed={one.name: _changed(request, workspace, one) for one in systems},
         waits=_waits(request, workspace, systems),
         datasets=datasets,
-        imports_prompts="prompts" in packages() and "import" in load("prompts"),
         **now.happening(request, workspace),
     )
 

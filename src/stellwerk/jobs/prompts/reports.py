@@ -134,6 +134,8 @@ class PromptImported(BaseModel):
     """What was imported."""
 
     prompts: list[ImportedPrompt]
+    suite: str | None = Field(description="made of the tests of a promptfoo configuration")
+    cases: int | None = Field(description="of that suite")
     left_out: list[str] = Field(description="what the other tool says and our files do not")
 
 

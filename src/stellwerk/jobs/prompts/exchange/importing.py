@@ -1,4 +1,4 @@
-"""Prompts of another tool become files of our own."""
+"""Prompts of another tool become files of our own, and the tests of a promptfoo configuration a suite."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from stellwerk.jobs.prompts.exchange.pieces import CannotSay
 from stellwerk.jobs.prompts.reports import ImportedPrompt, PromptImported
 from stellwerk.llm.prompts import FOLDER, SUFFIX
 from stellwerk.llm.prompts.writing import write
-from stellwerk.specfile import read_text
+from stellwerk.specfile import parse, read_text
 from stellwerk.workspace import NAME, write_text
 
 if TYPE_CHECKING:
+    from stellwerk.evaluation.reports import Imported
     from stellwerk.workspace import Workspace
 
 
@@ -43,6 +44,7 @@ def import_prompts(
             raise UserError(f"{file.name} holds several prompts of the name {one!r}; import them from files of their own")
         if (workspace.root / FOLDER / f"{one}{SUFFIX}").exists() and not overwrite:
             raise UserError(f"{FOLDER}/{one}{SUFFIX} is already there; give another name, or --overwrite")
+    suite = _suite(workspace, file, name, overwrite=overwrite) if format == "promptfoo" else None
     (workspace.root / FOLDER).mkdir(exist_ok=True)
     done = []
     for foreign in found:
@@ -54,7 +56,29 @@ def import_prompts(
                 inputs=[one.name for one in foreign.prompt.inputs],
             )
         )  # fmt: skip
-    return PromptImported(prompts=done, left_out=list(dict.fromkeys(said for one in found for said in one.left_out)))
+    left_out = [said for one in found for said in one.left_out] + (suite.left_out if suite else [])
+    return PromptImported(
+        prompts=done, suite=suite.suite if suite else None, cases=suite.cases if suite else None,
+        left_out=list(dict.fromkeys(left_out)),
+    )  # fmt: skip
+
+
+def _suite(workspace: Workspace, file: Path, name: str | None, *, overwrite: bool) -> Imported | None:
+    """The suite of a configuration's tests; None where the file is no configuration, or has none."""
+    from stellwerk.evaluation.exchange import importing
+
+    try:
+        value = parse(read_text(file), file.name).value
+    except UserError:
+        return None  # a chat as another format has it, which was read before
+    if not isinstance(value, dict) or not (value.get("tests") or value.get("scenarios")):
+        return None
+    return importing.import_suite(workspace, file, name or _stem(file), "promptfoo", overwrite=overwrite)
+
+
+def _stem(file: Path) -> str:
+    """A name that a file of another tool gives what it holds."""
+    return re.sub(r"[^\w-]+", "-", file.name.split(".")[0]).strip("-") or "prompt"
 
 
 def read(text: str, file: Path, format: str, name: str | None = None) -> list[Foreign]:
@@ -65,7 +89,7 @@ def read(text: str, file: Path, format: str, name: str | None = None) -> list[Fo
     """
     from stellwerk.jobs.prompts.exchange import chats, dotprompt, othersprompty
 
-    fallback = name or re.sub(r"[^\w-]+", "-", file.name.split(".")[0]).strip("-") or "prompt"
+    fallback = name or _stem(file)
     try:
         match format:
             case "prompty":
