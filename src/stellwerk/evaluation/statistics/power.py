@@ -90,9 +90,9 @@ def cases(
     if not 0 < difference <= discordant <= 1:
         raise ValueError("expected 0 < difference <= discordant <= 1")
     root = normal(level) * math.sqrt(discordant) + float(ndtri(power)) * math.sqrt(discordant - difference**2)
-    n = max(5, math.ceil((root / difference) ** 2))
-    if n > MOST:
+    if root / difference > math.sqrt(MOST):
         raise ValueError("more than ten million cases would be needed")
+    n = max(5, math.ceil((root / difference) ** 2))
     while power_of(n, difference, discordant, level) < power:
         n += max(1, n // 200)
     return math.ceil(n * inflation(cluster_size, correlation))
