@@ -144,12 +144,12 @@ def compare(
 
 @operation(example={"rate": 0.8, "difference": 0.05})
 def power(
-    difference: Annotated[float, Field(gt=0, lt=1)],
+    difference: Annotated[float, Field(ge=0.0001, lt=1)],
     rate: Share = 0.8,
     of: str | None = None,
     discordant: Share | None = None,
-    power: Share = 0.8,
-    cluster_size: Annotated[float, Field(ge=1)] = 1.0,
+    power: Annotated[float, Field(ge=0.01, le=0.9999)] = 0.8,
+    cluster_size: Annotated[float, Field(ge=1, le=1_000_000)] = 1.0,
     correlation: Annotated[float, Field(ge=0, le=1)] = 0.0,
     *,
     workspace: Workspace,
