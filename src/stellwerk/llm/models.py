@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stellwerk.workspace import Workspace
 
 KIND = "model"
-PROBE = "probe_passed"  # standing/candidate.py reads it: 1 where the fixed questions are answered as at registration
+PROBE = "probe_passed"  # 1 where the fixed questions are answered as at registration
 HOLDS = dt.timedelta(days=7)
 FACTS = (
     "provider", "family", "region", "seat", "retention", "training", "terms", "processor_agreement", "licence", "description",

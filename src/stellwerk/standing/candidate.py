@@ -8,18 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 
 from stellwerk import gates
 from stellwerk.errors import UserError
 from stellwerk.gates import Gate, Measured, Subject
+from stellwerk.llm.models import HOLDS, PROBE
 from stellwerk.record import lineage, tables
 from stellwerk.record.record import Record, Version, asset_id
-
-PROBE = "probe_passed"  # 1 where the fixed probes of a hosted model gave the answers that its version was registered with
-PROBE_HOLDS = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _probed(measured: Iterable[Measured], now: datetime) -> set[str]:
         latest |= dict.fromkeys(m.subjects, m)
     return {
         version for version, m in latest.items()
-        if m.value == 1 and now - datetime.fromisoformat(m.created) < PROBE_HOLDS
+        if m.value == 1 and now - datetime.fromisoformat(m.created) < HOLDS
     }  # fmt: skip
 
 

@@ -19,9 +19,9 @@ from stellwerk.doors.web import testviews as views
 from stellwerk.doors.web.language import language_of
 from stellwerk.doors.web.overview import moment
 from stellwerk.doors.web.page import page, text, workspace_of
-from stellwerk.doors.web.pairing import Pair, cases, compared, differing, less_is_better
+from stellwerk.doors.web.pairing import Pair, cases, compared, differing
 from stellwerk.errors import UserError
-from stellwerk.evaluation import listing
+from stellwerk.evaluation import comparing, listing
 from stellwerk.evaluation.evidence import Evidence
 from stellwerk.operation import find
 from stellwerk.report import words
@@ -252,7 +252,7 @@ def _picture(request: Request, result: Mapping[str, Any], unit: str) -> str:
     ticks = sorted({**shown, 0.0: "0"}.items())
     label = f"{_sentence(request, result)}: {_said(request, result['difference'], result['low'], result['high'], unit)}"
     sides = (text(request, "first better"), text(request, "second better"))
-    sides = sides[::-1] if less_is_better(result["metric"]) else sides
+    sides = sides[::-1] if comparing.less_is_better(result["metric"]) else sides
     return difference_svg(result["difference"], result["low"], result["high"], margin, ticks, sides, label, language)
 
 

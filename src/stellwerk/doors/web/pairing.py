@@ -12,15 +12,13 @@ from urllib.parse import quote
 
 from stellwerk.doors.web import testviews as views
 from stellwerk.doors.web.language import language_of
-from stellwerk.evaluation import paging
+from stellwerk.evaluation import comparing, paging
 from stellwerk.evaluation.evidence import Evidence, state_of
 from stellwerk.evaluation.outcomes import outcomes
 from stellwerk.report import words
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-SPENT = ("input", "output", "cost", "seconds")
 
 
 def differing(first: Evidence, second: Evidence, metric: str) -> list[tuple[str, float, float]]:
@@ -42,25 +40,16 @@ class Pair:
         return isinstance(other, Pair) and self._key == other._key
 
 
-def less_is_better(metric: str) -> bool:
-    """Whether a metric counts what should not be, or what is spent."""
-    return metric.startswith("unwanted.") or metric in SPENT
-
-
 @functools.lru_cache(16)
 def compared(pair: Pair, margin: float) -> dict[str, Any]:
     """What the operation that compares two tests finds; large tests take seconds, so it is not found twice."""
-    from stellwerk.evaluation import comparing
-
     return comparing.compared(*pair.sides, margin=margin, metric=pair.metric).model_dump()
 
 
 @functools.lru_cache(16)
 def _apart(pair: Pair) -> list[tuple[str, float, float]]:
-    from stellwerk.evaluation import comparing
-
     cases, one, two, _ = comparing.pairs(*pair.sides, pair.metric)
-    sign = -1 if less_is_better(pair.metric) else 1
+    sign = -1 if comparing.less_is_better(pair.metric) else 1
     apart = [(case, a, b) for case, a, b in zip(cases, one, two, strict=True) if a != b]
     return sorted(apart, key=lambda found: sign * (found[2] - found[1]))
 
@@ -95,7 +84,7 @@ def cases(
             )
         found.append(
             {"case": views.clean(case), "question": views.question(rows[0][numbers[0][place]]), "answers": answers,
-             "worse": (values[1] > values[0]) == less_is_better(metric)}
+             "worse": (values[1] > values[0]) == comparing.less_is_better(metric)}
         )  # fmt: skip
     return found
 

@@ -106,14 +106,7 @@ def of_file(workspace: Workspace, name: str, spec: JudgeSpec) -> Labels:
     """
     wanted = ("question", "human", "first", "second") if spec.form == "pairwise" else ("question", "human", "answer")
     items: list[Item] = []
-    seen: set[str] = set()
-    for place, row in rows_of(workspace, name):
-        if missing := [column for column in wanted if not str(row.get(column) or "").strip()]:
-            raise UserError(f"{name}, {place}: {missing[0]} is empty or missing; fill the columns {', '.join(wanted)}")
-        key = str(row.get("id") or len(items) + 1)
-        if key in seen:
-            raise UserError(f"{name}, {place}: the id {key[:40]!r} stands there twice; give each case its own")
-        seen.add(key)
+    for place, key, row in keyed_rows(workspace, name, wanted):
         answers = (row["first"], row["second"]) if spec.form == "pairwise" else (row["answer"],)
         said = _word(str(row["human"]), spec, f"{name}, {place}")
         item = Item(id=key, question=str(row["question"]), answers=tuple(map(str, answers)), values=(said,))
@@ -192,6 +185,23 @@ def _word(text: str, spec: JudgeSpec, place: str) -> str:
     number = f"a whole number from {spec.scale[0]} to {spec.scale[1]}"
     wanted = {"pairwise": "A, B or tie", "verdict": "pass or fail", "score": number}
     raise UserError(f"{place}: human is not as expected; write {wanted[spec.form]}")
+
+
+def keyed_rows(workspace: Workspace, name: str, wanted: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The rows of a file, each with its place for people and its id: what stands in the column id, else its number.
+
+    Raises:
+        UserError: as `rows_of`, or a row lacks one of the wanted columns, or has the id of another.
+    """
+    seen: set[str] = set()
+    for place, row in rows_of(workspace, name):
+        if missing := [column for column in wanted if not str(row.get(column) or "").strip()]:
+            raise UserError(f"{name}, {place}: {missing[0]} is empty or missing; fill the columns {', '.join(wanted)}")
+        key = str(row.get("id") or len(seen) + 1)
+        if key in seen:
+            raise UserError(f"{name}, {place}: the id {key[:40]!r} stands there twice; give each case its own")
+        seen.add(key)
+        yield place, key, row
 
 
 def rows_of(workspace: Workspace, name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -159,17 +159,10 @@ def _question(sample: Any) -> str:
 
 
 def _of_file(workspace: Workspace, spec: StudySpec, name: str) -> Iterator[_Found]:
-    from stellwerk.evaluation.judges.labelled import rows_of
+    from stellwerk.evaluation.judges.labelled import keyed_rows
 
     wanted = ("question", "first", "second") if spec.form == "pairs" else ("question", "answer")
-    seen: set[str] = set()
-    for place, row in rows_of(workspace, name):
-        if missing := [column for column in wanted if not str(row.get(column) or "").strip()]:
-            raise UserError(f"{name}, {place}: {missing[0]} is empty or missing; fill the columns {', '.join(wanted)}")
-        key = str(row.get("id") or len(seen) + 1)
-        if key in seen:
-            raise UserError(f"{name}, {place}: the id {key[:40]!r} stands there twice; give each case its own")
-        seen.add(key)
+    for _, key, row in keyed_rows(workspace, name, wanted):
         yield _Found(key, str(row["question"]), row.get("expected") or None, tuple(str(row[column]) for column in wanted[1:]))
 
 
