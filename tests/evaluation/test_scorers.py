@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,17 @@ def test_anrede() -> None:
     assert score("Das Paket ist da.", "anrede", "Sie").passed is None
     assert score("Prüfen Sie, ob du es hast.", "anrede").reason == "both_forms"
     assert score("Das Paket ist da.", "anrede").passed is True
+
+
+def test_what_a_json_answer_says_is_looked_at_not_its_quotes() -> None:
+    letter = "Hallo,\n\nwir hoffen, dass"
+    polite, rude = (json.dumps({"category": "x", "answer": f"{letter} {end}"}) for end in ("Sie warten.", "du wartest."))
+    for text in (polite, f"```json\n{polite}\n```"):
+        assert score(text, "anrede", "Sie").reason == "right_form"
+    assert score(rude, "anrede", "Sie").reason == "wrong_form"
+    assert score('{"a": ["Dabei kann ich Ihnen leider nicht helfen."]}', "is-refusal").passed is True
+    assert score(polite, "is-refusal").passed is False
+    assert score("{ kaputt, aber Sie lesen es", "anrede", "Sie").passed is True
 
 
 _REFUSING = """Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.

@@ -68,8 +68,10 @@ def play(opened: OpenWorkspace) -> Prompted:
     tested = opened.prompts.test(f"{PROMPT}@1" if _there(opened) else PROMPT, SUITE, MODEL)
     refusal = opened.prompts.promote(f"{PROMPT}@1", ALIAS, SYSTEM, reason="to see whether it may")
     shorter = opened.prompts.compare(f"{PROMPT}@1", SHORT, SUITE, MODEL)
-    found = opened.prompts.optimise(f"{PROMPT}@1", SUITE, MODEL, calls=CALLS, seed=1, save=FOUND)
-    if refusal.moved or found.file is None:
+    # A search takes no wording with more unwanted outputs on the few cases that choose, so that one may find nothing.
+    searches = (opened.prompts.optimise(f"{PROMPT}@1", SUITE, MODEL, calls=CALLS, seed=n, save=FOUND) for n in range(1, 9))
+    found = next((search for search in searches if search.file is not None), None)
+    if refusal.moved or found is None:
         raise StellwerkError("the demo's first wording was promoted, or no better one was found, which is a fault")
     result = _take_over(opened)
     again = opened.prompts.test(result, SUITE, MODEL)

@@ -10,6 +10,7 @@ import re
 
 from stellwerk.evaluation.case import Check
 from stellwerk.evaluation.scorers.outcome import Asked, Outcome, unscored, yes_no
+from stellwerk.evaluation.scorers.spoken import spoken
 
 _QUOTED = re.compile(r"```.*?```|„[^“„\n]*“|»[^«»\n]*«|\"[^\"\n]*\"|`[^`\n]*`|^>[^\n]*$", re.S | re.M)
 _DU = re.compile(
@@ -34,7 +35,7 @@ _YOU_PLURAL = re.compile(r"\b(?:ihr|Ihr)\s+(?:seid|habt|könnt|müsst|dürft|sol
 
 def anrede(check: Check, asked: Asked) -> Outcome:
     """The answer says Sie, or du, as the value asks; without a value it does not say both."""
-    du, sie = forms(asked.text)
+    du, sie = forms("\n".join(spoken(asked.text)))
     facts = {"du": du, "sie": sie}
     wanted = str(check.value).lower() if check.value is not None else None
     if not du and not sie:
