@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stellwerk.errors import UserError
@@ -265,6 +265,7 @@ def test_prompty_of_others_there_and_back(text: str) -> None:
     assert importing.read(written, Path("p.prompty"), "prompty")[0].prompt.identity == again.identity
 
 
+@example("{\r0")
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.one_of(st.sampled_from("{}%#\\\n \t\r'\"-~useryt:"), st.characters(codec="utf-8")), max_size=60))
 def test_any_text_is_written_so_that_it_stays_what_it_is(text: str) -> None:

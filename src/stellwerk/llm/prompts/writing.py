@@ -26,7 +26,8 @@ from stellwerk.llm.prompts.promptfile import (
 
 _OPTIONS = {"top_p": "topP", "max_tokens": "maxOutputTokens", "stop": "stopSequences", "extra": "additionalProperties"}
 _OWN = ("owner", "purpose", "language", "risk", "tests", "budget", "forbidden", "notes", "source", "gates")
-_TAG = re.compile(r"\{(?=[{%#])|\{\Z|\r\n?")
+# With the braces before it, which would become a part of the output that is written in its place.
+_TAG = re.compile(r"\{*(?:\{(?=[{%#])|\{\Z|\r\n?)")
 
 
 def write(prompt: Prompt) -> str:
